@@ -142,3 +142,7 @@ const LaneFinalizer = "distribution.pytorch.org/lane"
 // YankFinalizer keeps a deleted Yank until its files are restored (or left) as
 // spec.onDelete asks.
 const YankFinalizer = "distribution.pytorch.org/yank"
+
+// RequesterAnnotation is where the admission policy of this operator writes who
+// created a Yank. Nobody else can set it.
+const RequesterAnnotation = "distribution.pytorch.org/requester"

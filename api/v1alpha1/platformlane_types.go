@@ -207,7 +207,7 @@ type Maintainer struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=254
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@ <>]+@[^@ <>]+$')",message="email must be one address of the form name@example.com"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@\\\\s,;<>\\\\p{Cc}]+@[A-Za-z0-9.-]+$')",message="email must be one address of the form name@example.com"
 	Email string `json:"email,omitempty"`
 
 	// gitHub is the account's login, without the @.
@@ -239,7 +239,7 @@ type Dependency struct {
 // RoleStatus is the IAM role that carries the lane's permissions.
 type RoleStatus struct {
 	// name of the role in IAM, and of the Role resource beside the lane.
-	// +optional
+	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Name string `json:"name,omitempty"`
@@ -315,15 +315,14 @@ type RejectedFile struct {
 const MaxRejectedFiles = 32
 
 // PlatformLaneStatus is what the operator observed.
+// +kubebuilder:validation:MinProperties=1
 type PlatformLaneStatus struct {
 	// conditions say what works, what does not, and what to do about it.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +patchStrategy=merge
-	// +patchMergeKey=type
 	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// observedGeneration is the generation of the spec that this status speaks
 	// of; -1 before the operator has seen the lane.
@@ -334,6 +333,10 @@ type PlatformLaneStatus struct {
 	// role is the IAM role that carries the lane's permissions.
 	// +optional
 	Role RoleStatus `json:"role,omitzero"`
+
+	// access is what the lane's credentials were last told to be.
+	// +optional
+	Access Access `json:"access,omitempty"`
 
 	// sessionsNotBefore is when access was last resumed: sessions that were
 	// issued earlier stay dead.

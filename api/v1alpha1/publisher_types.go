@@ -65,7 +65,7 @@ type GitHubActionsPublisher struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=6
 	// +kubebuilder:validation:items:MaxLength=200
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^refs/(heads|tags)/[A-Za-z0-9._/-]+[*]?$')",message="a ref is written in full, like refs/heads/main or refs/tags/v*, with a * at its end at most and not in place of the whole name"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^refs/(heads|tags)/[A-Za-z0-9_][A-Za-z0-9._/-]*[*]?$')",message="a ref is written in full, like refs/heads/main or refs/tags/v*, with a * at its end at most and not in place of the whole name"
 	Refs []string `json:"refs,omitempty"`
 
 	// workflowRefs are the reusable workflows the job must run through, exactly
@@ -98,15 +98,16 @@ type OIDCPublisher struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._~:/@-]+$')",message="audience is one exact value, without wildcards"
 	Audience string `json:"audience,omitempty"`
 
-	// subjects are what the sub claim may be; a * is allowed at the end only
-	// and never alone.
+	// subjects are what the sub claim may be; a * is allowed at the end only,
+	// behind two parts at least (project_path:group/*): on an issuer that many
+	// share, project_path:* would let everybody publish.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=2
 	// +kubebuilder:validation:items:MaxLength=400
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9 ._:/@=+-]{3,}[*]?$')",message="a subject names the project (for example project_path:group/project:ref_type:branch:ref:main); a * is allowed at its end only"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9 ._:/@=+-]{3,}$') || self.matches('^[A-Za-z0-9][A-Za-z0-9 ._@=+-]*[:/][A-Za-z0-9 ._@=+-]+[:/][A-Za-z0-9 ._:/@=+-]*[*]$')",message="a subject names the project, for example project_path:group/project:ref_type:branch:ref:main; a * is allowed at its end only, and behind two parts at least (project_path:group/*)"
 	Subjects []string `json:"subjects,omitempty"`
 
 	// claims are further claims that the token must carry.
@@ -124,7 +125,7 @@ type ClaimRule struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9_]*$') && !(self in ['sub', 'aud', 'iss'])",message="key is the name of a claim like project_id; sub and aud have fields of their own"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9_]*$') && !(self in ['sub', 'aud', 'iss'])",message="key is the name of a claim like project_id; sub, aud and iss have fields of their own"
 	Key string `json:"key,omitempty"`
 
 	// values are what the claim may be, exactly.

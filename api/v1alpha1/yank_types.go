@@ -80,6 +80,7 @@ type LaneReference struct {
 
 // YankSelector selects files. What is set must hold together (AND); within a
 // list one entry is enough (OR).
+// +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="has(self.package) || has(self.sha256)",message="set package, sha256 or both; a selector without them could take back the whole lane"
 type YankSelector struct {
 	// package is the project, by its normalised name (PEP 503), or libtorch.
@@ -138,7 +139,7 @@ type Advisory struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=9
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[^ <>]+$')",message="url must be an https URL"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?$')",message="url must be an https URL, for example https://example.com/advisories/CVE-2026-12345"
 	URL string `json:"url,omitempty"`
 }
 
@@ -152,7 +153,7 @@ type Advisory struct {
 // +kubebuilder:validation:XValidation:rule="self.onDelete == oldSelf.onDelete",message="onDelete cannot be changed; create another Yank"
 // +kubebuilder:validation:XValidation:rule="{'Flag': 1, 'IndexRemoval': 2, 'Quarantine': 3, 'HardDelete': 4}[self.mode] >= {'Flag': 1, 'IndexRemoval': 2, 'Quarantine': 3, 'HardDelete': 4}[oldSelf.mode]",message="mode may only be raised (Flag < IndexRemoval < Quarantine < HardDelete); to take a Yank back, create it with onDelete: Restore and delete it"
 // +kubebuilder:validation:XValidation:rule="self.execution == oldSelf.execution || self.execution == 'Execute'",message="execution may only change from PlanOnly to Execute; what has been carried out cannot become a plan again"
-// +kubebuilder:validation:XValidation:rule="!(self.mode == 'HardDelete' && self.onDelete == 'Restore')",message="HardDelete destroys the bytes and cannot be restored; use onDelete: KeepYanked, or mode: Quarantine"
+// +kubebuilder:validation:XValidation:rule="!(self.mode == 'HardDelete' && self.onDelete == 'Restore')",message="HardDelete destroys the bytes and cannot be restored; use onDelete: KeepYanked, or mode: Quarantine; to destroy what a restorable Yank holds, create another Yank"
 type YankSpec struct {
 	// laneRef is the lane that published the artifacts.
 	// +required
@@ -175,7 +176,7 @@ type YankSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="self.trim().size() > 0 && !self.matches('[\\\\x00-\\\\x1f\\\\x7f]')",message="reason is one line of text that says why; it is shown to users"
+	// +kubebuilder:validation:XValidation:rule="self.trim().size() > 0 && !self.matches('[\\\\p{Cc}\\\\p{Zl}\\\\p{Zp}\\\\x{202A}-\\\\x{202E}\\\\x{2066}-\\\\x{2069}]')",message="reason is one line of text that says why; it is shown to users"
 	Reason string `json:"reason,omitempty"`
 
 	// advisory is the public notice this Yank belongs to.
@@ -187,7 +188,7 @@ type YankSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="!self.matches('[\\\\x00-\\\\x1f\\\\x7f]')",message="onBehalfOf is one line of text: a name or an address"
+	// +kubebuilder:validation:XValidation:rule="self.trim().size() > 0 && !self.matches('[\\\\p{Cc}\\\\p{Zl}\\\\p{Zp}\\\\x{202A}-\\\\x{202E}\\\\x{2066}-\\\\x{2069}]')",message="onBehalfOf is one line of text: a name or an address"
 	OnBehalfOf string `json:"onBehalfOf,omitempty"`
 
 	// onDelete says what deleting this resource does to the artifacts.
@@ -249,15 +250,14 @@ const MaxYankedArtifacts = 64
 
 // YankStatus is the record of a Yank, short enough for the cluster. The whole
 // record is an object in the bucket.
+// +kubebuilder:validation:MinProperties=1
 type YankStatus struct {
 	// conditions say which step is done and what stands in the way.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +patchStrategy=merge
-	// +patchMergeKey=type
 	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// observedGeneration is the generation of the spec that this status speaks
 	// of; -1 before the operator has seen the Yank.

@@ -6,8 +6,12 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +34,11 @@ type Catalog struct {
 	// Revision counts the writes of this catalog. It goes into the pages, so
 	// that two revisions never render to the same bytes and a late writer of an
 	// older page always loses its compare-and-swap.
+	// It counts only writes that change a page.
 	Revision int64 `json:"revision"`
+	// PurgedRevision is the last revision whose pages the CDN was asked to
+	// fetch anew. While it is behind Revision, a purge is owed.
+	PurgedRevision int64 `json:"purgedRevision,omitempty"`
 	// Retired is true after the lane was deleted: the pages list nothing.
 	Retired bool `json:"retired,omitempty"`
 	// Files are sorted by name.
@@ -150,11 +158,20 @@ func (f *File) OnPage() (listed, flagged bool, reason string) {
 }
 
 // Bury sets or raises the tombstone of one Yank on the file. It never weakens
-// one. It tells whether anything changed.
+// one, and sets none without mode or UID, which could not be read back. It tells
+// whether anything changed.
 func (f *File) Bury(t Tombstone) bool {
+	if t.Mode.Rank() == 0 || t.UID == "" {
+		return false
+	}
 	if t.SHA256 == "" && f.State == StateListed {
 		t.SHA256, t.Size, t.VersionID = f.SHA256, f.Size, f.VersionID
 	}
+	return f.bury(t)
+}
+
+// bury is Bury for a tombstone that is complete.
+func (f *File) bury(t Tombstone) bool {
 	for i := range f.Tombstones {
 		old := &f.Tombstones[i]
 		if old.UID != t.UID {
@@ -187,11 +204,17 @@ func (c *Catalog) Find(name string) *File {
 	return &c.Files[i]
 }
 
-// Put adds or replaces an entry by its name.
+// Put adds or replaces an entry by its name. Tombstones of the entry that it
+// replaces stay: a new judgement never brings a file back.
 func (c *Catalog) Put(f File) {
 	i, ok := c.search(f.Name)
 	if ok {
+		kept := c.Files[i].Tombstones
 		c.Files[i] = f
+		c.Files[i].Tombstones = slices.Clone(f.Tombstones)
+		for _, t := range kept {
+			c.Files[i].bury(t)
+		}
 		return
 	}
 	c.Files = slices.Insert(c.Files, i, f)
@@ -208,6 +231,52 @@ func (c *Catalog) search(name string) (int, bool) {
 	return slices.BinarySearchFunc(c.Files, name, func(f File, n string) int { return strings.Compare(f.Name, n) })
 }
 
+// SamePages tells whether both catalogs put the same on a page, so that a write
+// need not count as a new revision.
+func (c *Catalog) SamePages(o *Catalog) bool {
+	if c.Retired != o.Retired {
+		return false
+	}
+	if c.Retired {
+		return true
+	}
+	next, stop := iter.Pull(o.pageEntries())
+	defer stop()
+	for entry := range c.pageEntries() {
+		if other, ok := next(); !ok || entry != other {
+			return false
+		}
+	}
+	_, more := next()
+	return !more
+}
+
+// pageEntry is all that a page says about a file.
+type pageEntry struct {
+	name, sha256, version, requiresPython, metadata, provenance, yanked string
+	size                                                                int64
+	uploaded                                                            int64
+	flagged                                                             bool
+}
+
+func (c *Catalog) pageEntries() iter.Seq[pageEntry] {
+	return func(yield func(pageEntry) bool) {
+		for i := range c.Files {
+			f := &c.Files[i]
+			listed, flagged, reason := f.OnPage()
+			if !listed {
+				continue
+			}
+			if !yield(pageEntry{
+				f.Name, f.SHA256, f.Version, f.RequiresPython, f.MetadataSHA256, f.Provenance, reason,
+				f.Size, f.UploadTime.UnixNano(), flagged,
+			}) {
+				return
+			}
+		}
+	}
+}
+
 // Clone is a copy that shares nothing that can be changed.
 func (c *Catalog) Clone() *Catalog {
 	out := *c
@@ -219,21 +288,28 @@ func (c *Catalog) Clone() *Catalog {
 }
 
 // Encode is the stored form: deterministic, one file a line, so that a person
-// can read and compare it.
+// can read and compare it. It refuses what Decode would refuse, for nothing
+// could be read or repaired from it any more.
 func (c *Catalog) Encode() ([]byte, error) {
-	var b strings.Builder
+	if c.Format != Format {
+		return nil, fmt.Errorf("write catalog: format %d, this operator writes format %d", c.Format, Format)
+	}
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("write catalog: %w", err)
+	}
+	var b bytes.Buffer
 	head := *c
 	head.Files = nil
 	h, err := json.Marshal(head)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("write catalog: %w", err)
 	}
-	b.WriteString(strings.TrimSuffix(string(h), "null}"))
+	b.Write(bytes.TrimSuffix(h, []byte("null}")))
 	b.WriteString("[")
 	for i := range c.Files {
 		line, err := json.Marshal(&c.Files[i])
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("write catalog: %q: %w", c.Files[i].Name, err)
 		}
 		if i > 0 {
 			b.WriteString(",")
@@ -242,30 +318,55 @@ func (c *Catalog) Encode() ([]byte, error) {
 		b.Write(line)
 	}
 	b.WriteString("\n]}\n")
-	return []byte(b.String()), nil
+	return b.Bytes(), nil
 }
 
 // Decode reads the stored form. It refuses what it does not wholly understand:
 // acting on half a catalog could list a file that was taken back.
 func Decode(data []byte) (*Catalog, error) {
 	var c Catalog
-	dec := json.NewDecoder(strings.NewReader(string(data)))
+	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&c); err != nil {
-		return nil, fmt.Errorf("read catalog: %w", err)
+	err := dec.Decode(&c)
+	if err != nil {
+		// A newer format has fields that are unknown here: say that instead.
+		var head struct {
+			Format int `json:"format"`
+		}
+		if json.Unmarshal(data, &head) != nil || head.Format == Format {
+			return nil, fmt.Errorf("read catalog: %w; restore an older version of the object", err)
+		}
+		c.Format = head.Format
 	}
 	if c.Format != Format {
 		return nil, fmt.Errorf("read catalog: format %d, this operator reads format %d; run the operator version that wrote it", c.Format, Format)
 	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("read catalog: something follows its end; restore an older version of the object")
+	}
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("read catalog: %w; restore an older version of the object", err)
+	}
+	return &c, nil
+}
+
+// validate checks what every reader relies on.
+func (c *Catalog) validate() error {
 	for i := range c.Files {
-		if i > 0 && c.Files[i-1].Name >= c.Files[i].Name {
-			return nil, fmt.Errorf("read catalog: files are not sorted by name at %q; restore an older version of the object", c.Files[i].Name)
+		f := &c.Files[i]
+		switch f.State {
+		case StateListed, StateRejected, StateOverwritten, StateGone:
+		default:
+			return fmt.Errorf("%q has the unknown state %q", f.Name, f.State)
 		}
-		for _, t := range c.Files[i].Tombstones {
+		if i > 0 && c.Files[i-1].Name >= f.Name {
+			return fmt.Errorf("files are not sorted by name at %q", f.Name)
+		}
+		for _, t := range f.Tombstones {
 			if t.Mode.Rank() == 0 || t.UID == "" {
-				return nil, fmt.Errorf("read catalog: %q has a tombstone without mode or uid; restore an older version of the object", c.Files[i].Name)
+				return fmt.Errorf("%q has a tombstone without mode or uid", f.Name)
 			}
 		}
 	}
-	return &c, nil
+	return nil
 }

@@ -2,6 +2,8 @@ package objectstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"time"
@@ -34,18 +36,23 @@ type Store interface {
 	// with prefix.
 	ListUploads(ctx context.Context, prefix string) iter.Seq2[Upload, error]
 
-	// Head reads the properties of the current version of key.
+	// Head reads the properties of the current version of key. An answer to it
+	// has no body: a missing bucket is ErrNotFound here, not ErrNoBucket.
 	Head(ctx context.Context, key string) (Info, error)
 
 	// Get opens an object. The caller closes the body. Reading from the body
 	// fails when the connection stalls; it is never longer than Info.Size, or
-	// than the range asked for.
+	// than the range asked for. Info.Size is always that of the whole object; a
+	// range has no SHA256. A delete marker has no bytes: ErrNotFound. A range
+	// that starts behind the end is ErrInvalid.
 	Get(ctx context.Context, key string, opts GetOptions) (io.ReadCloser, Info, error)
 
 	// Put writes an object of at most 5 GiB. With IfMatch or IfNoneMatch it
 	// writes only if the key still is what the caller last saw and answers
 	// ErrPrecondition otherwise (also for a 409 race between two writers).
-	// After an error other than ErrPrecondition the write may have happened.
+	// After an error other than ErrPrecondition the write may have happened; a
+	// conditional write is repeated only if the store said that it had not, so
+	// that ErrPrecondition always means somebody else.
 	Put(ctx context.Context, key string, body []byte, opts PutOptions) (Written, error)
 
 	// Delete puts a delete marker on top of key (in a versioned bucket) or
@@ -61,7 +68,9 @@ type Store interface {
 	TagVersion(ctx context.Context, key, versionID string, tags map[string]string) error
 
 	// Copy copies the current bytes of one key to another within the bucket
-	// without passing them through this process. from and to differ.
+	// without passing them through this process; content type and cache
+	// control go along. from and to differ. It costs a Head of from; the copy
+	// has a SHA256, unless it is larger than 5 GiB.
 	Copy(ctx context.Context, from, to string) (Written, error)
 
 	// AbortUpload ends an unfinished multipart upload and frees its parts. An
@@ -171,14 +180,21 @@ func ReadAll(ctx context.Context, s Store, key string, limit int64) ([]byte, Inf
 	}
 	defer func() { _ = body.Close() }()
 	if info.Size > limit {
-		return nil, info, &Error{Op: "Get", Bucket: s.Bucket(), Key: key, Kind: ErrTooLarge}
+		return nil, info, tooLarge(s, key, limit)
 	}
 	data, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {
-		return nil, info, &Error{Op: "Get", Bucket: s.Bucket(), Key: key, Kind: ErrUnavailable, Cause: err}
+		if already := (*Error)(nil); !errors.As(err, &already) {
+			err = &Error{Op: OpGet, Bucket: s.Bucket(), Key: key, Kind: ErrUnavailable, Cause: err}
+		}
+		return nil, info, err
 	}
 	if int64(len(data)) > limit {
-		return nil, info, &Error{Op: "Get", Bucket: s.Bucket(), Key: key, Kind: ErrTooLarge}
+		return nil, info, tooLarge(s, key, limit)
 	}
 	return data, info, nil
+}
+
+func tooLarge(s Store, key string, limit int64) error {
+	return &Error{Op: OpGet, Bucket: s.Bucket(), Key: key, Kind: ErrTooLarge, Cause: fmt.Errorf("the limit is %d bytes", limit)}
 }

@@ -1,0 +1,80 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pytorch/platform-lane-operator/controllers/layout"
+	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+)
+
+// DeleteFiles removes every version of a retired lane's files from every store.
+// Pages stay (they are empty), and so does what a Yank keeps as evidence. It
+// refuses while a page lists anything.
+func (e *Engine) DeleteFiles(ctx context.Context, platform string) error {
+	catalogs, err := e.Catalogs(ctx, platform)
+	if err != nil {
+		return err
+	}
+	kept := map[string]bool{}
+	for _, c := range catalogs {
+		if !c.Retired {
+			return fmt.Errorf("%s %s of platform %s is still listed; retire it first", c.Channel, c.Project, platform)
+		}
+		for i := range c.Files {
+			if len(c.Files[i].Tombstones) > 0 {
+				kept[c.FileKey(c.Files[i].Name)] = true
+			}
+		}
+	}
+	var errs []error
+	for _, target := range e.targets {
+		for _, channel := range layout.Channels() {
+			for _, prefix := range []string{layout.WheelPrefix(platform, channel), layout.LibtorchPrefix(platform, channel)} {
+				if err := deleteBelow(ctx, target.Store, prefix, kept); err != nil {
+					errs = append(errs, fmt.Errorf("on %s: %w", target.Name, err))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func deleteBelow(ctx context.Context, store objectstore.Store, prefix string, kept map[string]bool) error {
+	for v, err := range store.ListVersions(ctx, prefix) {
+		if err != nil {
+			return err
+		}
+		if isPage(v.Key) || kept[fileOf(v.Key)] {
+			continue
+		}
+		if err := store.DeleteVersion(ctx, v.Key, v.ID); err != nil {
+			return err
+		}
+	}
+	for upload, err := range store.ListUploads(ctx, prefix) {
+		if err != nil {
+			return err
+		}
+		if err := store.AbortUpload(ctx, upload.Key, upload.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isPage(key string) bool {
+	switch layout.FileName(key) {
+	case layout.HTMLPage, layout.JSONPage, "removals.json":
+		return true
+	default:
+		return false
+	}
+}
+
+// fileOf is the file that a key belongs to: itself, or the wheel of a sidecar.
+func fileOf(key string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(key, layout.MetadataSuffix), layout.ProvenanceSuffix)
+}

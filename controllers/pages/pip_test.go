@@ -1,0 +1,210 @@
+package pages_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/catalog"
+	"github.com/pytorch/platform-lane-operator/controllers/layout"
+	"github.com/pytorch/platform-lane-operator/controllers/pages"
+	"github.com/pytorch/platform-lane-operator/controllers/wheel/wheeltest"
+)
+
+// bucket serves objects as the CDN in front of a bucket does. form is the page
+// that a folder answers with: layout.HTMLPage or layout.JSONPage.
+type bucket struct {
+	*httptest.Server
+	form    string
+	objects map[string]pages.Page
+
+	mu        sync.Mutex
+	requested []string
+}
+
+func newBucket(t *testing.T, form string) *bucket {
+	b := &bucket{form: form, objects: map[string]pages.Page{}}
+	b.Server = httptest.NewServer(http.HandlerFunc(b.serve))
+	t.Cleanup(b.Close)
+	return b
+}
+
+func (b *bucket) put(list ...pages.Page) {
+	for _, p := range list {
+		b.objects[p.Key] = p
+	}
+}
+
+func (b *bucket) serve(w http.ResponseWriter, r *http.Request) {
+	// Like S3: a plus sign that is not escaped reads as a blank.
+	key := strings.TrimPrefix(r.URL.Path, "/")
+	if strings.Contains(r.URL.EscapedPath(), "+") {
+		key = strings.ReplaceAll(key, "+", " ")
+	}
+	if strings.HasSuffix(key, "/") {
+		key += b.form
+	}
+	b.mu.Lock()
+	b.requested = append(b.requested, key)
+	b.mu.Unlock()
+	p, ok := b.objects[key]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", p.ContentType)
+	w.Header().Set("Cache-Control", p.CacheControl)
+	w.Header().Set("ETag", `"`+p.ETag()+`"`)
+	_, _ = w.Write(p.Body)
+}
+
+// downloaded tells whether a wheel itself, and not only its METADATA, was asked
+// for since the last call.
+func (b *bucket) downloaded() (wheels, metadata int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, key := range b.requested {
+		switch {
+		case strings.HasSuffix(key, ".whl"):
+			wheels++
+		case strings.HasSuffix(key, layout.MetadataSuffix):
+			metadata++
+		}
+	}
+	b.requested = nil
+	return wheels, metadata
+}
+
+// publish stores wheels of torch, yanks those that are named, and publishes the
+// pages.
+func (b *bucket) publish(t *testing.T, yanks map[string]v1alpha1.YankMode, versions ...string) {
+	t.Helper()
+	c := catalog.New("spyre", v1alpha1.ChannelRelease, "torch")
+	for _, version := range versions {
+		w := wheeltest.Wheel{Project: "torch", Version: version, RequiresPython: ">=3.8"}
+		data, err := w.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := catalog.File{
+			Name: w.Filename(), Version: version, ETag: "e", Size: int64(len(data)), SHA256: sum(data), MetadataSHA256: sum(w.MetadataBytes()),
+			RequiresPython: w.RequiresPython, UploadTime: noon, State: catalog.StateListed,
+		}
+		if mode, ok := yanks[version]; ok {
+			f = yank(f, mode, `bad <results> & "worse"`)
+		}
+		c.Put(f)
+		file := pages.Page{Key: c.FileKey(f.Name), Body: data, ContentType: "binary/octet-stream", CacheControl: pages.CacheControlFile}
+		sidecar := file
+		sidecar.Key, sidecar.Body = file.Key+layout.MetadataSuffix, w.MetadataBytes()
+		b.put(file, sidecar)
+	}
+	b.put(pages.Project(c)...)
+	b.put(pages.Root("spyre", v1alpha1.ChannelRelease, []string{"torch"})...)
+}
+
+func sum(data []byte) string {
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
+}
+
+// pip runs the pip of python3 against the bucket alone and returns what it
+// printed. Variables that steer pip must not reach it.
+func (b *bucket) pip(t *testing.T, command string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	all := append([]string{
+		"-m", "pip", "--isolated", "--disable-pip-version-check", "--no-input", "--no-cache-dir", command,
+		"--index-url", layout.IndexURL(b.URL, "spyre", v1alpha1.ChannelRelease),
+	}, args...)
+	cmd := exec.CommandContext(ctx, "python3", all...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PYTHONDONTWRITEBYTECODE=1"}
+	cmd.Dir = t.TempDir()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
+}
+
+func TestPip(t *testing.T) {
+	if out, err := exec.CommandContext(t.Context(), "python3", "-m", "pip", "--version").CombinedOutput(); err != nil {
+		t.Fatalf("this test needs python3 with pip: %v\n%s", err, out)
+	}
+	for _, form := range []string{layout.HTMLPage, layout.JSONPage} {
+		t.Run(form, func(t *testing.T) {
+			b := newBucket(t, form)
+			b.publish(t, map[string]v1alpha1.YankMode{
+				"2.9.2+spyre": v1alpha1.YankFlag, "2.9.3+spyre": v1alpha1.YankIndexRemoval, "2.9.4+spyre": v1alpha1.YankQuarantine,
+			}, "2.8.0+spyre", "2.9.1+spyre", "2.9.2+spyre", "2.9.3+spyre", "2.9.4+spyre", "2.10.0rc1+spyre")
+			for _, test := range []struct {
+				name, requirement, want string
+				fails                   bool
+			}{
+				{name: "the newest that is neither yanked nor a candidate", requirement: "torch", want: "Saved ./torch-2.9.1+spyre-py3-none-any.whl"},
+				{name: "a range passes a flagged one over", requirement: "torch>=2.9", want: "Saved ./torch-2.9.1+spyre-py3-none-any.whl"},
+				{name: "the public version", requirement: "torch==2.8.0", want: "Saved ./torch-2.8.0+spyre-py3-none-any.whl"},
+				{name: "a pin to a flagged one works", requirement: "torch==2.9.2+spyre", want: "Saved ./torch-2.9.2+spyre-py3-none-any.whl"},
+				{name: "and shows the reason", requirement: "torch==2.9.2+spyre", want: `bad <results> & "worse"`},
+				{name: "one off the index is not found", requirement: "torch==2.9.3+spyre", want: "No matching distribution", fails: true},
+				{name: "nor one in quarantine", requirement: "torch==2.9.4", want: "No matching distribution", fails: true},
+				{name: "a candidate by name", requirement: "torch==2.10.0rc1", want: "Saved ./torch-2.10.0rc1+spyre-py3-none-any.whl"},
+			} {
+				out, err := b.pip(t, "download", "--no-deps", test.requirement)
+				if (err != nil) != test.fails || !strings.Contains(out, test.want) {
+					t.Errorf("%s: pip download %s: %v; want %q in\n%s", test.name, test.requirement, err, test.want, out)
+				}
+			}
+			b.checkVersions(t)
+			b.checkHashes(t)
+			b.checkMetadataOnly(t)
+			b.publish(t, map[string]v1alpha1.YankMode{"2.9.1+spyre": v1alpha1.YankHardDelete}, "2.9.1+spyre")
+			if out, err := b.pip(t, "download", "--no-deps", "torch"); err == nil || !strings.Contains(out, "from versions: none") {
+				t.Errorf("an empty page: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func (b *bucket) checkVersions(t *testing.T) {
+	t.Helper()
+	out, err := b.pip(t, "index", "versions", "torch")
+	if err != nil || !strings.Contains(out, "Available versions: 2.9.1+spyre, 2.8.0+spyre\n") {
+		t.Errorf("pip index versions: %v\n%s", err, out)
+	}
+}
+
+// checkHashes expects pip to refuse bytes that are not those of the page.
+func (b *bucket) checkHashes(t *testing.T) {
+	t.Helper()
+	const key = "whl/spyre/torch-2.8.0+spyre-py3-none-any.whl"
+	good := b.objects[key]
+	bad := good
+	bad.Body = append(bytes.Clone(good.Body), 0)
+	b.put(bad)
+	defer b.put(good)
+	out, err := b.pip(t, "download", "--no-deps", "torch==2.8.0")
+	if err == nil || !strings.Contains(out, "DO NOT MATCH THE HASHES") {
+		t.Errorf("other bytes than listed: %v\n%s", err, out)
+	}
+}
+
+// checkMetadataOnly expects pip to resolve from METADATA alone (PEP 658).
+func (b *bucket) checkMetadataOnly(t *testing.T) {
+	t.Helper()
+	b.downloaded()
+	out, err := b.pip(t, "install", "--dry-run", "--no-deps", "--ignore-installed", "--target", t.TempDir(), "torch==2.9.1")
+	if wheels, metadata := b.downloaded(); err != nil || metadata != 1 || wheels > 1 {
+		t.Errorf("pip install --dry-run asked for %d wheels and %d METADATA files: %v\n%s", wheels, metadata, err, out)
+	}
+}

@@ -1,0 +1,273 @@
+package platformlane
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/access"
+	"github.com/pytorch/platform-lane-operator/controllers/ackrole"
+	"github.com/pytorch/platform-lane-operator/controllers/index"
+	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
+)
+
+// platformIndex is the cache's index of lanes by platform.
+const platformIndex = "spec.platform"
+
+// resync is how often a lane is looked at without a reason.
+const resync = 10 * time.Minute
+
+// Roles keeps the lanes' IAM roles.
+type Roles interface {
+	// Apply makes the lane's role what it should be and tells how it stands. It
+	// writes nothing if nothing differs.
+	Apply(ctx context.Context, lane *v1alpha1.PlatformLane, role access.Role) (ackrole.Observation, error)
+	// Delete asks for the role's deletion and says whether it is gone.
+	Delete(ctx context.Context, lane *v1alpha1.PlatformLane, name string) (gone bool, err error)
+}
+
+// Reconciler sees to a lane's claim and credentials, and writes its status.
+type Reconciler struct {
+	Client   client.Client
+	Roles    Roles
+	Engine   *index.Engine
+	Recorder events.EventRecorder
+	Now      func() time.Time
+	// Access are the settings the role's documents are made with.
+	Access access.Settings
+	// ClusterID tells this cluster from others on the same bucket.
+	ClusterID string
+	// PublicBaseURL is the address users are told.
+	PublicBaseURL string
+	// ReservedPlatforms are names that no lane may have here.
+	ReservedPlatforms []string
+	// Wake brings lanes whose index was synced.
+	Wake <-chan event.GenericEvent
+
+	results *results
+	health  *health
+	claims  *trusted
+}
+
+// Connect makes the memory that a reconciler and its indexer share.
+func Connect(r *Reconciler, x *Indexer) {
+	r.results, r.health, r.claims = newResults(), &health{}, &trusted{at: map[types.UID]time.Time{}}
+	x.results = r.results
+}
+
+// stalled are the reasons that only a person can mend.
+var stalled = []string{
+	v1alpha1.ReasonReservedName, v1alpha1.ReasonForeignObjects, v1alpha1.ReasonNoPublishers, v1alpha1.ReasonUnknownIssuer,
+	v1alpha1.ReasonUnsupportedPublisher, v1alpha1.ReasonDocumentTooLarge, v1alpha1.ReasonUnsafeValue,
+	v1alpha1.ReasonRoleConflict, v1alpha1.ReasonRoleTerminal, v1alpha1.ReasonBucketUnversioned,
+}
+
+// Reconcile takes one lane through its steps: claim, credentials, storage,
+// index. Credentials do not wait for the stores or the index; only a lane that
+// does not hold its prefixes gets no further than the first step.
+//
+// +kubebuilder:rbac:groups=distribution.pytorch.org,resources=platformlanes,verbs=get;list;watch;update;patch
+// +kubebuilder:rbac:groups=distribution.pytorch.org,resources=platformlanes/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=distribution.pytorch.org,resources=platformlanes/finalizers,verbs=update
+// +kubebuilder:rbac:groups=distribution.pytorch.org,resources=yanks,verbs=get;list;watch
+// +kubebuilder:rbac:groups=iam.services.k8s.aws,resources=roles,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	lane := &v1alpha1.PlatformLane{}
+	if err := r.Client.Get(ctx, req.NamespacedName, lane); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !lane.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, lane)
+	}
+	if !controllerutil.ContainsFinalizer(lane, v1alpha1.LaneFinalizer) {
+		before := lane.DeepCopy()
+		controllerutil.AddFinalizer(lane, v1alpha1.LaneFinalizer)
+		if err := r.Client.Patch(ctx, lane, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			return ctrl.Result{}, lostRace(err)
+		}
+	}
+
+	s := newScope(lane, r.Now())
+	before := lane.DeepCopy()
+	again, err := r.run(ctx, s)
+	s.summarise()
+	if patchErr := reconcilekit.PatchStatus(ctx, r.Client, before, lane); patchErr != nil {
+		return ctrl.Result{}, errors.Join(err, lostRace(patchErr))
+	}
+	r.announce(ctx, before, lane)
+	return ctrl.Result{RequeueAfter: again}, err
+}
+
+// run takes the steps and returns when to look again.
+func (r *Reconciler) run(ctx context.Context, s *scope) (time.Duration, error) {
+	holds, again, err := r.claim(ctx, s)
+	if !holds || err != nil {
+		s.conds.Pending(v1alpha1.ClaimedCondition, v1alpha1.CredentialsReadyCondition, v1alpha1.IndexReadyCondition)
+		again = soonest(again, r.storage(ctx, s))
+		return soonest(again, resync), errors.Join(err, r.withdraw(ctx, s))
+	}
+	wait, err := r.credentials(ctx, s)
+	again = soonest(again, wait)
+	again = soonest(again, r.storage(ctx, s))
+	r.index(s)
+	return soonest(again, resync), err
+}
+
+// withdraw takes the role from a lane that does not hold its prefixes (any
+// more). A lane whose claim could not be read keeps what it has.
+func (r *Reconciler) withdraw(ctx context.Context, s *scope) error {
+	if s.storageTrouble != nil || s.lane.Status.Role.Name == "" {
+		return nil
+	}
+	gone, err := r.Roles.Delete(ctx, s.lane, s.lane.Status.Role.Name)
+	if gone && err == nil {
+		s.lane.Status.Role = v1alpha1.RoleStatus{}
+	}
+	return err
+}
+
+// announce tells users about conditions that changed, once they are stored.
+func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.PlatformLane) {
+	for _, now := range after.Status.Conditions {
+		if now.Type == v1alpha1.ReconcilingCondition || now.Type == v1alpha1.StalledCondition || now.Status == "Unknown" {
+			continue
+		}
+		was := meta.FindStatusCondition(before.Status.Conditions, now.Type)
+		if was != nil && was.Status == now.Status && was.Reason == now.Reason {
+			continue
+		}
+		if now.Type == v1alpha1.ReadyCondition && now.Status != "True" {
+			continue // The condition that holds it up has an Event of its own.
+		}
+		kind := corev1.EventTypeNormal
+		if now.Status != "True" || now.Reason == v1alpha1.ReasonFilesRejected {
+			kind = corev1.EventTypeWarning
+		}
+		log.FromContext(ctx).Info("condition changed", "condition", now.Type, "status", now.Status, "reason", now.Reason, "message", now.Message)
+		r.Recorder.Eventf(after, nil, kind, now.Reason, now.Type, "%s", cut(now.Message, 1000))
+	}
+	r.announceRejections(before, after)
+}
+
+// announceRejections names each newly rejected file to those who uploaded it.
+func (r *Reconciler) announceRejections(before, after *v1alpha1.PlatformLane) {
+	known := map[string]string{}
+	for _, f := range before.Status.RejectedFiles {
+		known[f.Key] = f.Reason
+	}
+	for _, f := range after.Status.RejectedFiles {
+		if known[f.Key] != f.Reason {
+			r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, "FileRejected", f.Reason, "%s", cut(f.Key+": "+f.Message, 1000))
+		}
+	}
+}
+
+// SetupWithManager registers the reconciler.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	byPlatform := func(o client.Object) []string { return []string{o.(*v1alpha1.PlatformLane).Spec.Platform} }
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.PlatformLane{}, platformIndex, byPlatform); err != nil {
+		return err
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("platformlane").
+		For(&v1alpha1.PlatformLane{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(ackrole.Kind()).
+		Watches(&v1alpha1.PlatformLane{}, handler.EnqueueRequestsFromMapFunc(r.rivals), builder.WithPredicates(goneOnly)).
+		WatchesRawSource(source.Channel(r.Wake, &handler.EnqueueRequestForObject{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 8}).
+		Complete(r)
+}
+
+// goneOnly passes lanes that were deleted: whoever waits for their platform may
+// have it now.
+var goneOnly = predicate.Funcs{
+	CreateFunc:  func(event.CreateEvent) bool { return false },
+	UpdateFunc:  func(event.UpdateEvent) bool { return false },
+	GenericFunc: func(event.GenericEvent) bool { return false },
+}
+
+// rivals are the other lanes that want the same platform.
+func (r *Reconciler) rivals(ctx context.Context, gone client.Object) []reconcile.Request {
+	lane, ok := gone.(*v1alpha1.PlatformLane)
+	if !ok {
+		return nil
+	}
+	var list v1alpha1.PlatformLaneList
+	if err := r.Client.List(ctx, &list, client.MatchingFields{platformIndex: lane.Spec.Platform}); err != nil {
+		log.FromContext(ctx).Error(err, "list rival lanes", "platform", lane.Spec.Platform)
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range list.Items {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return out
+}
+
+// trusted remembers for a while which lanes were seen to hold their prefixes.
+type trusted struct {
+	mu sync.Mutex
+	at map[types.UID]time.Time
+}
+
+func (t *trusted) fresh(uid types.UID, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok := t.at[uid]
+	return ok && now.Sub(at) < claimTrust
+}
+
+func (t *trusted) note(uid types.UID, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at[uid] = now
+}
+
+func (t *trusted) drop(uid types.UID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.at, uid)
+}
+
+// store is the one that holds claims and catalogs.
+func (r *Reconciler) store() objectstore.Store { return r.Engine.Primary().Store }
+
+// soonest is the shorter of two waits; zero is none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// errAgain asks the queue for another try.
+var errAgain = errors.New("the object was changed meanwhile; trying again")
+
+func lostRace(err error) error {
+	if apierrors.IsConflict(err) {
+		return errAgain
+	}
+	return client.IgnoreNotFound(err)
+}

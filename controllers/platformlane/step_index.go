@@ -1,0 +1,140 @@
+package platformlane
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/index"
+	"github.com/pytorch/platform-lane-operator/controllers/layout"
+)
+
+// index reads what the Indexer found last and sets IndexReady and the channels'
+// status. It calls nothing.
+func (r *Reconciler) index(s *scope) {
+	const kind = v1alpha1.IndexReadyCondition
+	s.channelStatus(r.PublicBaseURL)
+	if len(s.lane.Spec.Channels) == 0 {
+		s.conds.True(kind, v1alpha1.ReasonAdmittedOnly, "the lane has no channels")
+		return
+	}
+	got, ok := r.results.get(s.lane.UID)
+	if !ok || got.generation != s.lane.Generation {
+		if !s.conds.Is(kind) {
+			s.conds.Unknown(kind, v1alpha1.ReasonIndexSyncing, "the lane's files are being listed")
+		}
+		return
+	}
+	s.countFiles(got.reports)
+	rejected := s.rejectedFiles(got.reports)
+	switch {
+	case got.err != nil:
+		s.conds.False(kind, v1alpha1.ReasonIndexFailed, firstLine(got.err)+"; it is tried again")
+	case got.mirrorErr() != nil:
+		s.conds.False(kind, v1alpha1.ReasonMirrorBehind, firstLine(got.mirrorErr())+"; the primary is up to date, the mirror is tried again")
+	case got.purgeErr() != nil:
+		s.conds.False(kind, v1alpha1.ReasonPurgePending, firstLine(got.purgeErr())+"; the pages are published, the CDN may still serve old ones")
+	case got.pending() > 0:
+		s.conds.Unknown(kind, v1alpha1.ReasonIndexSyncing, fmt.Sprintf("%d files are still to be judged", got.pending()))
+	case rejected > 0:
+		s.conds.True(kind, v1alpha1.ReasonFilesRejected, fmt.Sprintf("every page is up to date; %d uploaded files are left out, see status.rejectedFiles", rejected))
+	default:
+		s.conds.True(kind, v1alpha1.ReasonIndexPublished, "every page is up to date")
+	}
+}
+
+// channelStatus says where each channel publishes.
+func (s *scope) channelStatus(base string) {
+	status := &s.lane.Status
+	old := map[v1alpha1.ChannelName]v1alpha1.ChannelStatus{}
+	for _, c := range status.Channels {
+		old[c.Name] = c
+	}
+	status.Channels = nil
+	for _, channel := range s.lane.Spec.Channels {
+		platform, url := s.lane.Spec.Platform, layout.IndexURL(base, s.lane.Spec.Platform, channel.Name)
+		c := old[channel.Name]
+		c.Name, c.Prefix, c.IndexURL = channel.Name, layout.WheelPrefix(platform, channel.Name), url
+		c.InstallCommand = installCommand(s.lane.Spec.Packages, channel.Name, url)
+		status.Channels = append(status.Channels, c)
+	}
+}
+
+// installCommand is what a user types to install the lane's first package.
+func installCommand(packages []string, channel v1alpha1.ChannelName, url string) string {
+	i := slices.IndexFunc(packages, func(p string) bool { return p != v1alpha1.LibtorchPackage })
+	if i < 0 {
+		return ""
+	}
+	pre := ""
+	if channel != v1alpha1.ChannelRelease {
+		pre = "--pre "
+	}
+	return "pip install " + pre + packages[i] + " --extra-index-url " + url
+}
+
+func (s *scope) countFiles(reports []index.Report) {
+	status, total := &s.lane.Status, 0
+	for i := range status.Channels {
+		c := &status.Channels[i]
+		for _, report := range reports {
+			if report.Channel != c.Name {
+				continue
+			}
+			total += report.Files
+			c.Projects, c.Files, c.LastUpload = count(report.Projects), count(report.Files), nil
+			if !report.LastUpload.IsZero() {
+				c.LastUpload = &metav1.Time{Time: report.LastUpload.Truncate(time.Second)}
+			}
+		}
+	}
+	status.FilesCount = count(total)
+}
+
+// rejectedFiles lists what was left out, cut to what a status may hold.
+func (s *scope) rejectedFiles(reports []index.Report) int {
+	var all []index.Rejected
+	for _, report := range reports {
+		all = append(all, report.Rejected...)
+	}
+	slices.SortFunc(all, func(a, b index.Rejected) int { return cmp.Compare(a.Key, b.Key) })
+	status := &s.lane.Status
+	status.RejectedFiles, status.RejectedFilesCount = nil, count(len(all))
+	for i, f := range all {
+		if i == v1alpha1.MaxRejectedFiles {
+			break
+		}
+		status.RejectedFiles = append(status.RejectedFiles, v1alpha1.RejectedFile{
+			Key: cut(f.Key, 1024), Reason: cut(f.Reason, 64), Message: cut(f.Message, 512),
+		})
+	}
+	return len(all)
+}
+
+func count(n int) *int32 {
+	return ptr.To(int32(min(n, 1<<31-1))) //nolint:gosec // It is cut to what fits.
+}
+
+// cut shortens a text to a number of bytes and keeps it valid UTF-8.
+func cut(text string, most int) string {
+	text = strings.ToValidUTF8(text, "?")
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-3], "") + "…"
+}
+
+// firstLine is the beginning of a joined error, fit for a condition.
+func firstLine(err error) string {
+	first, rest, more := strings.Cut(err.Error(), "\n")
+	if more {
+		return fmt.Sprintf("%s (and %d more)", first, strings.Count(rest, "\n")+1)
+	}
+	return first
+}

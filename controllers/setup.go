@@ -1,0 +1,119 @@
+// Package controllers lists everything that the operator runs.
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/ackrole"
+	"github.com/pytorch/platform-lane-operator/controllers/events"
+	"github.com/pytorch/platform-lane-operator/controllers/index"
+	"github.com/pytorch/platform-lane-operator/controllers/operatorconfig"
+	"github.com/pytorch/platform-lane-operator/controllers/platformlane"
+	"github.com/pytorch/platform-lane-operator/controllers/probe"
+	"github.com/pytorch/platform-lane-operator/controllers/yank"
+)
+
+// Scheme knows every kind that the operator reads or writes.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, ackrole.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	return scheme, nil
+}
+
+// Outside is what the operator talks to beyond the API server.
+type Outside struct {
+	Engine *index.Engine
+	// Events is nil where there is no queue.
+	Events events.Source
+	Prober *probe.Prober
+}
+
+// wakeBuffer is how many wake-ups may wait for a controller's queue.
+const wakeBuffer = 1024
+
+// Setup registers the controllers with a manager:
+//
+//   - platformlane: claim, credentials, status of lanes;
+//   - laneindex: the index of lanes;
+//   - yank: Yanks;
+//   - the event pump, which wakes laneindex when the bucket changes.
+func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out Outside) error {
+	lanes, indexes, yanks := make(chan event.GenericEvent, wakeBuffer), make(chan event.GenericEvent, wakeBuffer), make(chan event.GenericEvent, wakeBuffer)
+	recorder := mgr.GetEventRecorder("platform-lane-operator")
+	wakeLane := func(to chan<- event.GenericEvent) func(*v1alpha1.PlatformLane) {
+		return func(lane *v1alpha1.PlatformLane) { to <- event.GenericEvent{Object: lane} }
+	}
+
+	lane := &platformlane.Reconciler{
+		Client: mgr.GetClient(), Roles: ackrole.New(mgr.GetClient(), mgr.GetAPIReader(), clock.RealClock{}),
+		Engine: out.Engine, Recorder: recorder, Now: time.Now,
+		Access: cfg.Access(), ClusterID: clusterID, PublicBaseURL: cfg.Storage.PublicBaseURLs[0],
+		ReservedPlatforms: cfg.ReservedPlatforms, Wake: lanes,
+	}
+	indexer := &platformlane.Indexer{
+		Client: mgr.GetClient(), Engine: out.Engine, Poll: cfg.Limits.Poll(), AtOnce: cfg.Limits.LanesAtOnce,
+		RulesOf: func(ctx context.Context, lane *v1alpha1.PlatformLane) ([]index.Rule, error) {
+			return yank.RulesOf(ctx, mgr.GetClient(), lane, time.Now())
+		},
+		Wake: indexes, Synced: wakeLane(lanes), FilesChanged: yanksOf(mgr.GetClient(), yanks),
+	}
+	platformlane.Connect(lane, indexer)
+	yanker := &yank.Reconciler{
+		Client: mgr.GetClient(), Engine: out.Engine, Prober: out.Prober, Recorder: recorder, Now: time.Now,
+		AtOnce: cfg.Limits.YanksAtOnce, Wake: yanks, PublishedFor: wakeLane(indexes),
+	}
+	for _, register := range []func(ctrl.Manager) error{lane.SetupWithManager, indexer.SetupWithManager, yanker.SetupWithManager} {
+		if err := register(mgr); err != nil {
+			return err
+		}
+	}
+	if out.Events == nil {
+		return nil
+	}
+	return mgr.Add(&platformlane.EventPump{Source: out.Events, Client: mgr.GetClient(), Bucket: cfg.Storage.Bucket, Wake: indexes})
+}
+
+// yanksOf wakes the Yanks of a lane whose files changed.
+func yanksOf(c client.Reader, to chan<- event.GenericEvent) func(*v1alpha1.PlatformLane) {
+	return func(lane *v1alpha1.PlatformLane) {
+		var list v1alpha1.YankList
+		if err := c.List(context.Background(), &list, client.InNamespace(lane.Namespace)); err != nil {
+			log.Log.Error(err, "wake the yanks of a lane; they look again by themselves", "lane", client.ObjectKeyFromObject(lane))
+			return
+		}
+		for i := range list.Items {
+			if list.Items[i].Spec.LaneRef.Name == lane.Name {
+				to <- event.GenericEvent{Object: &list.Items[i]}
+			}
+		}
+	}
+}
+
+// ClusterID is the configured one, or the UID of the kube-system namespace,
+// which lives as long as the cluster.
+func ClusterID(ctx context.Context, reader client.Reader, configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	ns := &corev1.Namespace{}
+	if err := reader.Get(ctx, client.ObjectKey{Name: "kube-system"}, ns); err != nil {
+		return "", fmt.Errorf("read the kube-system namespace to tell this cluster from others: %w; or set clusterID in the configuration", err)
+	}
+	return string(ns.UID), nil
+}

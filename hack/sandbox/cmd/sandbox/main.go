@@ -1,0 +1,158 @@
+// Command sandbox builds, runs and ends the local stack.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/pytorch/platform-lane-operator/hack/sandbox"
+)
+
+const usage = `usage: sandbox [-dir folder] build|up|down|env
+
+  build  make the stack's programs (bin/sandbox); about 12 minutes the first time
+  up     run the stack until Ctrl-C
+  down   end the stack that runs on the folder
+  env    print shell commands that point kubectl and the AWS CLI at the stack
+`
+
+func main() {
+	ctrllog.SetLogger(logr.Discard()) // envtest's; what matters is said in plain words
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
+	dir := flags.String("dir", "", "data folder (default: "+sandbox.DefaultDir+" in the repository)")
+	flags.Usage = func() { fmt.Fprint(flags.Output(), usage) }
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch flags.Arg(0) {
+	case "build":
+		_, err := sandbox.Build(ctx, out)
+		return err
+	case "up":
+		return up(ctx, *dir, out)
+	case "down":
+		return sandbox.Down(*dir, out)
+	case "env":
+		return env(*dir, out)
+	default:
+		return errors.New("say what to do\n" + usage)
+	}
+}
+
+// up runs the stack until the context ends or a part of it does.
+func up(ctx context.Context, dir string, out io.Writer) error {
+	stack, err := sandbox.Start(ctx, sandbox.Options{Dir: dir, Out: out})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		started := time.Now()
+		fmt.Fprintln(out, "\nstopping the sandbox")
+		stack.Stop()
+		fmt.Fprintf(out, "stopped after %s; its data is kept in %s\n", time.Since(started).Round(100*time.Millisecond), stack.Dir)
+	}()
+	release, err := stack.Supervise()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := installProductCRDs(ctx, stack, out); err != nil {
+		return err
+	}
+	describe(out, &stack.Info)
+	return stack.WaitAny(ctx)
+}
+
+// installProductCRDs installs this repository's own CRDs, once they have been
+// generated.
+func installProductCRDs(ctx context.Context, stack *sandbox.Stack, out io.Writer) error {
+	root, err := sandbox.RepositoryRoot()
+	if err != nil {
+		return err
+	}
+	crds := filepath.Join(root, "config", "crd", "bases")
+	if _, err := os.Stat(crds); errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintln(out, "  config/crd/bases does not exist yet (make manifests): no CRDs of ours installed")
+		return nil
+	}
+	return stack.InstallCRDs(ctx, crds)
+}
+
+func describe(out io.Writer, i *sandbox.Info) {
+	fmt.Fprintf(out, `
+  Kubernetes  %s
+              export KUBECONFIG=%s
+  S3          %s   (buckets %s, %s, %s)
+  IAM, STS    %s
+  tokens      %s   (POST a job's claims, get its OIDC token)
+  public      %s   through the CDN, %s the mirror
+  CloudFront  %s   distribution %s
+  queue       %s
+  logs        %s
+  all of it   %s (holds secrets)
+
+Try next:
+  eval "$(go run ./hack/sandbox/cmd/sandbox env)"
+  kubectl api-resources --api-group=iam.services.k8s.aws
+  aws s3 ls s3://%s/
+
+Ctrl-C stops everything; the data stays.
+`, i.KubeAPIServer, i.Kubeconfig, i.S3Endpoint, i.Bucket, i.MirrorBucket, i.UnversionedBucket,
+		i.IAMEndpoint, i.TokenEndpoint, i.CDNURL, i.MirrorURL, i.CloudFrontEndpoint, i.DistributionID,
+		i.QueueURL, i.LogDir, filepath.Join(i.Dir, "stack.json"), i.Bucket)
+}
+
+func env(dir string, out io.Writer) error {
+	if dir == "" {
+		root, err := sandbox.RepositoryRoot()
+		if err != nil {
+			return err
+		}
+		dir = filepath.Join(root, sandbox.DefaultDir)
+	}
+	i, err := sandbox.Load(dir)
+	if err != nil {
+		return err
+	}
+	for _, v := range []struct{ name, value string }{
+		{"KUBECONFIG", i.Kubeconfig},
+		{"AWS_REGION", i.Region},
+		{"AWS_ACCESS_KEY_ID", i.OperatorAccessKeyID},
+		{"AWS_SECRET_ACCESS_KEY", i.OperatorSecretAccessKey},
+		{"AWS_ENDPOINT_URL_S3", i.S3Endpoint},
+		{"AWS_ENDPOINT_URL_IAM", i.IAMEndpoint},
+		{"AWS_ENDPOINT_URL_STS", i.STSEndpoint},
+		{"AWS_ENDPOINT_URL_SQS", i.SQSEndpoint},
+		{"AWS_ENDPOINT_URL_CLOUDFRONT", i.CloudFrontEndpoint},
+		{"AWS_EC2_METADATA_DISABLED", "true"},
+		{"LANE_CDN_URL", i.CDNURL},
+		{"LANE_MIRROR_URL", i.MirrorURL},
+	} {
+		fmt.Fprintf(out, "export %s='%s'\n", v.name, v.value)
+	}
+	fmt.Fprintln(out, "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_CA_BUNDLE")
+	return nil
+}
