@@ -53,6 +53,11 @@ const wakeBuffer = 1024
 //   - laneindex: the index of lanes;
 //   - yank: Yanks;
 //   - the event pump, which wakes laneindex when the bucket changes.
+//
+// The manager itself asks the API server who may read its metrics:
+//
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out Outside) error {
 	lanes, indexes, yanks := make(chan event.GenericEvent, wakeBuffer), make(chan event.GenericEvent, wakeBuffer), make(chan event.GenericEvent, wakeBuffer)
 	recorder := mgr.GetEventRecorder("platform-lane-operator")

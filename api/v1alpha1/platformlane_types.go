@@ -334,6 +334,12 @@ type PlatformLaneStatus struct {
 	// +optional
 	Role RoleStatus `json:"role,omitzero"`
 
+	// publishesTo names the channels, for people.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	PublishesTo string `json:"publishesTo,omitempty"`
+
 	// access is what the lane's credentials were last told to be.
 	// +optional
 	Access Access `json:"access,omitempty"`
@@ -377,7 +383,7 @@ type PlatformLaneStatus struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=platformlanes,shortName=lane,categories=distribution
 // +kubebuilder:printcolumn:name="Platform",type=string,JSONPath=`.spec.platform`
-// +kubebuilder:printcolumn:name="Channels",type=string,JSONPath=`.spec.channels[*].name`
+// +kubebuilder:printcolumn:name="Channels",type=string,JSONPath=`.status.publishesTo`
 // +kubebuilder:printcolumn:name="Access",type=string,JSONPath=`.spec.access`
 // +kubebuilder:printcolumn:name="Files",type=integer,JSONPath=`.status.filesCount`
 // +kubebuilder:printcolumn:name="Rejected",type=integer,JSONPath=`.status.rejectedFilesCount`

@@ -13,11 +13,11 @@ type Publisher struct {
 
 	// gitHubActions lets a GitHub Actions workflow publish.
 	// +optional
-	GitHubActions *GitHubActionsPublisher `json:"gitHubActions,omitempty"`
+	GitHubActions GitHubActionsPublisher `json:"gitHubActions,omitzero"`
 
 	// oidc lets jobs of any other CI with an OIDC issuer publish.
 	// +optional
-	OIDC *OIDCPublisher `json:"oidc,omitempty"`
+	OIDC OIDCPublisher `json:"oidc,omitzero"`
 
 	// accessKey is the fallback for CI without OIDC: a key pair in a Secret,
 	// rotated on schedule.

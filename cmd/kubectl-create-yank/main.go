@@ -38,7 +38,7 @@ func quiet() {
 
 // run executes the command line and returns the exit code.
 func run(ctx context.Context, args []string, streams genericiooptions.IOStreams) int {
-	cmd := newCommand(streams)
+	cmd := newCommand(streams) //nolint:contextcheck // cobra hands the context of ExecuteContext on
 	cmd.SetArgs(args)
 	cmd.SetIn(streams.In)
 	cmd.SetOut(streams.Out)

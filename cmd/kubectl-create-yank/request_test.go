@@ -207,11 +207,14 @@ func TestConfirm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for answer, want := range map[string]bool{"spyre\n": true, " spyre ": true, "y\n": false, "": false, "Spyre\n": false} {
+	for _, test := range []struct {
+		answer string
+		goesOn bool
+	}{{"spyre\n", true}, {" spyre ", true}, {"y\n", false}, {"", false}, {"Spyre\n", false}} {
 		var out bytes.Buffer
-		err := confirm(strings.NewReader(answer), &out, true, yank)
-		if (err == nil) != want {
-			t.Errorf("answer %q: error %v", answer, err)
+		err := confirm(strings.NewReader(test.answer), &out, true, yank)
+		if (err == nil) != test.goesOn {
+			t.Errorf("answer %q: error %v", test.answer, err)
 		}
 		if want := "torch==2.9; files *.whl; channel nightly in lane spyre (namespace vendor-ibm)"; !strings.Contains(out.String(), want) {
 			t.Errorf("the question does not say %q:\n%s", want, out.String())

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/retry"
@@ -54,29 +55,22 @@ func (w *world) operate(passes ...pass) {
 func (w *world) meanwhile(act func(context.Context, client.ObjectKey)) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
+	var before v1alpha1.YankList
+	w.must(w.admin.List(ctx, &before, client.InNamespace(w.namespace)))
+	stream, err := w.admin.Watch(ctx, &v1alpha1.YankList{},
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: before.ResourceVersion}}, client.InNamespace(w.namespace))
+	w.must(err)
 	var finished sync.WaitGroup
 	finished.Go(func() {
-		if key, ok := w.created(ctx); ok {
-			act(ctx, key)
+		defer stream.Stop()
+		for event := range stream.ResultChan() {
+			if y, ok := event.Object.(*v1alpha1.Yank); ok && event.Type == watch.Added {
+				act(ctx, client.ObjectKeyFromObject(y))
+				return
+			}
 		}
 	})
 	w.t.Cleanup(func() { cancel(); finished.Wait() })
-}
-
-// created waits until there is a Yank.
-func (w *world) created(ctx context.Context) (client.ObjectKey, bool) {
-	stream, err := w.admin.Watch(ctx, &v1alpha1.YankList{}, client.InNamespace(w.namespace))
-	if err != nil {
-		w.t.Error(err)
-		return client.ObjectKey{}, false
-	}
-	defer stream.Stop()
-	for event := range stream.ResultChan() {
-		if y, ok := event.Object.(*v1alpha1.Yank); ok {
-			return client.ObjectKeyFromObject(y), true
-		}
-	}
-	return client.ObjectKey{}, false
 }
 
 // write is one pass over the Yank, as the operator's status patch would be.
@@ -322,7 +316,7 @@ func newCable(t *testing.T, to string) *cable {
 		t.Fatal(err)
 	}
 	c := &cable{address: listener.Addr().String()}
-	t.Cleanup(func() { listener.Close(); c.cut() })
+	t.Cleanup(func() { _ = listener.Close(); c.cut() })
 	go func() {
 		for {
 			near, err := listener.Accept()
@@ -340,13 +334,13 @@ func (c *cable) carry(near net.Conn, to string) {
 	defer c.mu.Unlock()
 	far, err := net.Dial("tcp", to)
 	if err != nil || c.broken {
-		near.Close()
+		_ = near.Close()
 		return
 	}
 	c.open = append(c.open, near, far)
 	for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
 		go func() {
-			defer pair[0].Close()
+			defer func() { _ = pair[0].Close() }()
 			buffer := make([]byte, 32<<10)
 			for {
 				n, err := pair[1].Read(buffer)
@@ -363,7 +357,7 @@ func (c *cable) cut() {
 	defer c.mu.Unlock()
 	c.broken = true
 	for _, conn := range c.open {
-		conn.Close()
+		_ = conn.Close()
 	}
 	c.open = nil
 }

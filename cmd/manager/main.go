@@ -27,9 +27,6 @@ import (
 // version is stamped at build time.
 var version = "devel"
 
-// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
-// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
-
 // options are the settings of the process itself; everything about lanes is in
 // the configuration file.
 type options struct {

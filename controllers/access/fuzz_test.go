@@ -24,10 +24,10 @@ func FuzzRender(f *testing.F) {
 				Platform: platform, Packages: []string{pkg, "torch"}, Access: v1alpha1.AccessActive,
 				Channels: []v1alpha1.Channel{{Name: v1alpha1.ChannelNightly}, {Name: v1alpha1.ChannelRelease}},
 				Publishers: []v1alpha1.Publisher{
-					{Name: "a", GitHubActions: &v1alpha1.GitHubActionsPublisher{
+					{Name: "a", GitHubActions: v1alpha1.GitHubActionsPublisher{
 						Repository: repository, RepositoryID: id, RepositoryOwnerID: id, Environment: environment, Refs: []string{ref},
 					}},
-					{Name: "b", OIDC: &v1alpha1.OIDCPublisher{
+					{Name: "b", OIDC: v1alpha1.OIDCPublisher{
 						Issuer: issuer, Subjects: []string{subject}, Claims: []v1alpha1.ClaimRule{{Key: key, Values: []string{value}}},
 					}},
 				},

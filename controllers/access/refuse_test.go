@@ -19,12 +19,12 @@ var hostile = []string{
 
 func TestHostileValuesAreRefused(t *testing.T) {
 	gh := func(edit func(*v1alpha1.GitHubActionsPublisher, string)) func(*v1alpha1.PlatformLane, string) {
-		return func(l *v1alpha1.PlatformLane, v string) { edit(l.Spec.Publishers[0].GitHubActions, v) }
+		return func(l *v1alpha1.PlatformLane, v string) { edit(&l.Spec.Publishers[0].GitHubActions, v) }
 	}
 	oidc := func(edit func(*v1alpha1.OIDCPublisher, string)) func(*v1alpha1.PlatformLane, string) {
 		return func(l *v1alpha1.PlatformLane, v string) {
 			l.Spec.Publishers = []v1alpha1.Publisher{gitLab("gitlab")}
-			edit(l.Spec.Publishers[0].OIDC, v)
+			edit(&l.Spec.Publishers[0].OIDC, v)
 		}
 	}
 	for field, set := range map[string]func(*v1alpha1.PlatformLane, string){
@@ -98,7 +98,7 @@ func TestRefusals(t *testing.T) {
 		"platform of a channel":    {func(s *v1alpha1.PlatformLaneSpec) { s.Platform = "nightly" }, v1alpha1.ReasonUnsafeValue, "name of a channel"},
 		"subject claim by rule":    {claim("sub", "x"), v1alpha1.ReasonUnsafeValue, "a field of its own"},
 		"claim without values":     {claim("project_id"), v1alpha1.ReasonUnsafeValue, "demand nothing"},
-		"no subjects":              {publishers(v1alpha1.Publisher{Name: "x", OIDC: &v1alpha1.OIDCPublisher{Issuer: "https://gitlab.com"}}), v1alpha1.ReasonUnsafeValue, "name the project"},
+		"no subjects":              {publishers(v1alpha1.Publisher{Name: "x", OIDC: v1alpha1.OIDCPublisher{Issuer: "https://gitlab.com"}}), v1alpha1.ReasonUnsafeValue, "name the project"},
 		"admitted only":            {channels(), v1alpha1.ReasonUnsafeValue, "admitted only"},
 		"gravest problem is first": {func(s *v1alpha1.PlatformLaneSpec) { s.Packages = []string{"*"}; s.Publishers = nil }, v1alpha1.ReasonUnsafeValue, "spec.publishers"},
 	} {

@@ -32,7 +32,7 @@ func settings() Settings {
 }
 
 func gitHub(name string) v1alpha1.Publisher {
-	return v1alpha1.Publisher{Name: name, GitHubActions: &v1alpha1.GitHubActionsPublisher{
+	return v1alpha1.Publisher{Name: name, GitHubActions: v1alpha1.GitHubActionsPublisher{
 		Repository: "ibm-aiu/torch-spyre", RepositoryID: 4711, RepositoryOwnerID: 42,
 		Environment: "pytorchbot-env", Refs: []string{"refs/heads/main"},
 		WorkflowRefs: []string{"pytorch/test-infra/.github/workflows/_binary_upload.yml@refs/heads/main"},
@@ -40,7 +40,7 @@ func gitHub(name string) v1alpha1.Publisher {
 }
 
 func gitLab(name string) v1alpha1.Publisher {
-	return v1alpha1.Publisher{Name: name, OIDC: &v1alpha1.OIDCPublisher{
+	return v1alpha1.Publisher{Name: name, OIDC: v1alpha1.OIDCPublisher{
 		Issuer: "https://gitlab.com", Audience: "https://gitlab.com",
 		Subjects: []string{"project_path:spyre/torch:ref_type:branch:ref:main"},
 		Claims:   []v1alpha1.ClaimRule{{Key: "project_id", Values: []string{"77", "76", "77"}}, {Key: "ref_protected", Values: []string{"true"}}},
@@ -91,7 +91,7 @@ func TestGolden(t *testing.T) {
 	branches.GitHubActions.Environment = ""
 	branches.GitHubActions.Refs = []string{"refs/tags/v*", "refs/heads/main"}
 	branches.GitHubActions.WorkflowRefs = nil
-	wildcard := v1alpha1.Publisher{Name: "local", OIDC: &v1alpha1.OIDCPublisher{
+	wildcard := v1alpha1.Publisher{Name: "local", OIDC: v1alpha1.OIDCPublisher{
 		Issuer: "http://127.0.0.1:4180/ci", Subjects: []string{"organization:spyre:pipeline:torch:*", "organization:spyre:pipeline:a+b:ref:x"},
 	}}
 	immutable := settings()

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,7 +48,7 @@ func closedTrust() document {
 func publisherStatement(p v1alpha1.Publisher, s Settings) (statement, Problems) {
 	field := "spec.publishers[" + publisherName(p) + "]"
 	kinds := 0
-	for _, set := range []bool{p.GitHubActions != nil, p.OIDC != nil, p.AccessKey != nil} {
+	for _, set := range []bool{isSet(p.GitHubActions), isSet(p.OIDC), p.AccessKey != nil} {
 		if set {
 			kinds++
 		}
@@ -59,10 +60,10 @@ func publisherStatement(p v1alpha1.Publisher, s Settings) (statement, Problems) 
 	case p.AccessKey != nil:
 		return statement{}, Problems{problemf(v1alpha1.ReasonUnsupportedPublisher, field+".accessKey",
 			"this operator does not hand out access keys; publish through gitHubActions or oidc, whose credentials expire by themselves")}
-	case p.GitHubActions != nil:
-		return gitHubStatement(field+".gitHubActions", *p.GitHubActions, s)
+	case isSet(p.GitHubActions):
+		return gitHubStatement(field+".gitHubActions", p.GitHubActions, s)
 	default:
-		return oidcStatement(field+".oidc", *p.OIDC, s)
+		return oidcStatement(field+".oidc", p.OIDC, s)
 	}
 }
 
@@ -229,3 +230,6 @@ func (c claims) statement() statement {
 		Action: values{assumeRoleWithWebIdentity}, Condition: c.tests,
 	}
 }
+
+// isSet tells whether a manifest holds a kind of publisher.
+func isSet(kind any) bool { return !reflect.ValueOf(kind).IsZero() }

@@ -29,6 +29,7 @@ func newScope(lane *v1alpha1.PlatformLane, now time.Time) *scope {
 // summarise sets Ready from the other conditions.
 func (s *scope) summarise() {
 	s.lane.Status.ObservedGeneration = ptr.To(s.lane.Generation)
+	s.lane.Status.PublishesTo = s.channelNames()
 	reason, message := v1alpha1.ReasonReady, "publishing to "+s.channelNames()
 	switch {
 	case len(s.lane.Spec.Channels) == 0:

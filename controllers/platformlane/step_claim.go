@@ -164,7 +164,27 @@ func (r *Reconciler) release(ctx context.Context, lane *v1alpha1.PlatformLane) e
 	if decision := claim.Decide(lane.Spec.Platform, record, []claim.Contender{{Owner: r.owner(lane)}}); !decision.HeldBy(r.owner(lane)) {
 		return nil
 	}
-	_, err = r.store().Delete(ctx, layout.ClaimKey(lane.Spec.Platform))
+	if err := r.eraseClaim(ctx, lane.Spec.Platform); err != nil {
+		return err
+	}
 	r.Recorder.Eventf(lane, nil, corev1.EventTypeNormal, "Released", "Release", "platform %s is free again", lane.Spec.Platform)
-	return err
+	return nil
+}
+
+// eraseClaim removes the record with its versions: some stores count a delete
+// marker as an object and would refuse the next owner's conditional write.
+func (r *Reconciler) eraseClaim(ctx context.Context, platform string) error {
+	key := layout.ClaimKey(platform)
+	for v, err := range r.store().ListVersions(ctx, key) {
+		if err != nil {
+			return err
+		}
+		if v.Key != key {
+			continue
+		}
+		if err := r.store().DeleteVersion(ctx, key, v.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }

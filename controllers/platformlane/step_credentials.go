@@ -67,7 +67,9 @@ func (r *Reconciler) noCredentials(ctx context.Context, s *scope, name string) e
 func (s *scope) observeAccess() {
 	status := &s.lane.Status
 	if status.Access == v1alpha1.AccessSuspended && s.lane.Spec.Access == v1alpha1.AccessActive {
-		status.SessionsNotBefore = &metav1.Time{Time: s.now.Truncate(time.Second)}
+		// Whole seconds are all that a policy holds: rounded up, or a session
+		// issued earlier in this second would live.
+		status.SessionsNotBefore = &metav1.Time{Time: s.now.Truncate(time.Second).Add(time.Second)}
 	}
 	status.Access = s.lane.Spec.Access
 }

@@ -86,7 +86,7 @@ func (r *Reconciler) openPurge(ctx context.Context, s *scope, waiting []*Artifac
 		state, err = r.Engine.CDN().Status(ctx, open.ID)
 	}
 	if open == nil || errors.Is(err, cdn.ErrNotFound) {
-		open = &Purge{Token: s.token(waiting), Paths: s.paths(waiting), Requested: s.now}
+		open = &Purge{Token: s.token(waiting), Paths: s.paths(waiting), Requested: r.Now().UTC()}
 		if state, err = r.Engine.CDN().Invalidate(ctx, open.Token, open.Paths); err != nil {
 			return nil, err
 		}

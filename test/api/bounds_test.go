@@ -41,6 +41,7 @@ status:
   conditions: [{type: Ready, status: "True", reason: Ready, message: m, observedGeneration: 1, lastTransitionTime: "2026-01-01T00:00:00Z"}]
   observedGeneration: 1
   role: {name: r, arn: a}
+  access: Active
   sessionsNotBefore: "2026-01-01T00:00:00Z"
   channels: [{name: nightly, prefix: p, indexURL: i, installCommand: c, projects: 1, files: 1, lastUpload: "2026-01-01T00:00:00Z"}]
   rejectedFiles: [{key: k, reason: r, message: m}]
@@ -224,9 +225,16 @@ func (w *walker) value(schema apiextensionsv1.JSONSchemaProps, node, field strin
 			add(invalid, "less than or equal to", int64(*schema.Maximum)+1)
 		}
 	case "array":
-		w.list(schema, node, field, value.([]any), at, add)
+		items, ok := value.([]any)
+		if !ok {
+			w.t.Fatalf("%s: the whole manifest holds no list", node)
+		}
+		w.list(schema, node, field, items, at, add)
 	case "object":
-		object := value.(map[string]any)
+		object, ok := value.(map[string]any)
+		if !ok {
+			w.t.Fatalf("%s: the whole manifest holds no object", node)
+		}
 		if schema.Properties == nil {
 			w.t.Errorf("%s: an object of unknown fields", node)
 		}
@@ -234,6 +242,9 @@ func (w *walker) value(schema apiextensionsv1.JSONSchemaProps, node, field strin
 			if first {
 				w.breaches = append(w.breaches, breach{node, field + "." + name, required, "Required value", member(at, object, name).remove})
 			}
+		}
+		if schema.MinProperties != nil {
+			add(invalid, fmt.Sprintf("at least %d properties", *schema.MinProperties), map[string]any{})
 		}
 		for name, property := range schema.Properties {
 			if child, set := object[name]; set {

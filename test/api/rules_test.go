@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -63,7 +64,7 @@ func expectCause(t *testing.T, err error, field, says string) {
 }
 
 func causes(err error) []metav1.StatusCause {
-	status, ok := err.(apierrors.APIStatus) //nolint:errorlint // the client returns it unwrapped
+	status, ok := errors.AsType[apierrors.APIStatus](err)
 	if !ok || status.Status().Details == nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package s3_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -15,12 +14,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
-	"github.com/pytorch/platform-lane-operator/controllers/objectstore/contract"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore/s3"
 )
 
@@ -197,117 +194,6 @@ func TestPutRequest(t *testing.T) {
 	}
 }
 
-// Our own limit ends a call that hangs, and the caller can tell that it was not
-// his.
-func TestSlowServer(t *testing.T) {
-	release := make(chan struct{})
-	store, _ := stub(t, func(c *s3.Config) { c.CallTimeout = 50 * time.Millisecond }, func(http.ResponseWriter, *http.Request) { <-release })
-	t.Cleanup(func() { close(release) })
-	_, headErr := store.Head(t.Context(), "k")
-	_, _, getErr := store.Get(t.Context(), "k", objectstore.GetOptions{})
-	for _, err := range []error{headErr, getErr} {
-		if !errors.Is(err, objectstore.ErrUnavailable) || t.Context().Err() != nil {
-			t.Errorf("got %v", err)
-		}
-	}
-}
-
-// A body may take longer than a call, as long as bytes keep coming.
-func TestBodies(t *testing.T) {
-	limits := func(c *s3.Config) {
-		c.CallTimeout, c.StallTimeout = 300*time.Millisecond, 300*time.Millisecond
-	}
-	trickle := func(n int) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Length", "6")
-			for range n {
-				_, _ = io.WriteString(w, "x")
-				w.(http.Flusher).Flush()
-				time.Sleep(100 * time.Millisecond)
-			}
-			if n < 6 {
-				<-r.Context().Done() // hang
-			}
-		}
-	}
-	t.Run("slow but steady", func(t *testing.T) {
-		store, _ := stub(t, limits, trickle(6))
-		data, _, err := objectstore.ReadAll(t.Context(), store, "k", 0)
-		if err != nil || string(data) != "xxxxxx" {
-			t.Errorf("%q, %v", data, err)
-		}
-	})
-	t.Run("stalled", func(t *testing.T) {
-		store, _ := stub(t, limits, trickle(2))
-		_, _, err := objectstore.ReadAll(t.Context(), store, "k", 0)
-		if !errors.Is(err, objectstore.ErrUnavailable) || !strings.Contains(err.Error(), "stalled") {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("a slow reader is not a stalled server", func(t *testing.T) {
-		store, _ := stub(t, limits, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", "2")
-			_, _ = io.WriteString(w, "a")
-			w.(http.Flusher).Flush()
-			time.Sleep(600 * time.Millisecond)
-			_, _ = io.WriteString(w, "b")
-		})
-		body, _, err := store.Get(t.Context(), "k", objectstore.GetOptions{})
-		must(t, err)
-		_, err = io.ReadFull(body, make([]byte, 1))
-		must(t, err)
-		time.Sleep(500 * time.Millisecond)
-		if data, err := io.ReadAll(body); err != nil || string(data) != "b" {
-			t.Errorf("%q, %v", data, err)
-		}
-		must(t, body.Close())
-	})
-	t.Run("the caller gives up", func(t *testing.T) {
-		store, _ := stub(t, limits, trickle(2))
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(150*time.Millisecond, cancel)
-		_, _, err := objectstore.ReadAll(ctx, store, "k", 0)
-		if !errors.Is(err, context.Canceled) || !errors.Is(err, objectstore.ErrUnavailable) {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("of unknown length", func(t *testing.T) {
-		store, _ := stub(t, nil, func(w http.ResponseWriter, _ *http.Request) {
-			w.(http.Flusher).Flush()
-			_, _ = io.WriteString(w, "abc")
-		})
-		if _, _, err := store.Get(t.Context(), "k", objectstore.GetOptions{}); !errors.Is(err, objectstore.ErrUnavailable) {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("cut short", func(t *testing.T) {
-		store, _ := stub(t, nil, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", "6")
-			_, _ = io.WriteString(w, "abc")
-			w.(http.Flusher).Flush()
-			dropConnection(w, nil)
-		})
-		_, _, err := objectstore.ReadAll(t.Context(), store, "k", 0)
-		if !errors.Is(err, objectstore.ErrUnavailable) {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("other bytes than the checksum says", func(t *testing.T) {
-		sum := sha256.Sum256([]byte("right"))
-		store, _ := stub(t, nil, func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" {
-				t.Error("no checksum was asked for")
-			}
-			w.Header().Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(sum[:]))
-			_, _ = io.WriteString(w, "wrong")
-		})
-		_, _, err := objectstore.ReadAll(t.Context(), store, "k", 0)
-		if !errors.Is(err, objectstore.ErrUnavailable) || !strings.Contains(err.Error(), "checksum") {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
 func TestCompositeChecksumIsNoFileHash(t *testing.T) {
 	for _, header := range []map[string]string{
 		{"X-Amz-Checksum-Sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-2"},
@@ -413,98 +299,5 @@ func TestCredentials(t *testing.T) {
 		})
 		_, err := store.Head(t.Context(), "k")
 		must(t, err)
-	}
-}
-
-// The server of this test refuses to copy objects of this size in one piece.
-func TestCopyInParts(t *testing.T) {
-	g := server(t)
-	name := g.bucket(t, contract.Versioned)
-	cfg := g.config(name)
-	store, err := s3.New(t.Context(), cfg)
-	must(t, err)
-	body := bytes.Repeat([]byte("0123456789abcdef"), (copyThreshold+1<<20)/16)
-	_, err = store.Put(t.Context(), "from+big.whl", body, objectstore.PutOptions{ContentType: "application/zip", CacheControl: "max-age=300"})
-	must(t, err)
-	written, err := store.Copy(t.Context(), "from+big.whl", "_lanes/quarantine/from+big.whl")
-	must(t, err)
-	got, info, err := objectstore.ReadAll(t.Context(), store, "_lanes/quarantine/from+big.whl", 0)
-	must(t, err)
-	if !bytes.Equal(got, body) {
-		t.Error("the bytes differ")
-	}
-	if info.ETag != written.ETag || !strings.HasSuffix(info.ETag, "-2") || info.VersionID != written.VersionID {
-		t.Errorf("copied %+v, found %+v", written, info)
-	}
-	if info.ContentType != "application/zip" || info.CacheControl != "max-age=300" {
-		t.Errorf("content type %q, cache control %q", info.ContentType, info.CacheControl)
-	}
-
-	// Without parts the server refuses: this is what the parts are for.
-	cfg.CopyThreshold = 0
-	whole, err := s3.New(t.Context(), cfg)
-	must(t, err)
-	if _, err := whole.Copy(t.Context(), "from+big.whl", "other"); !errors.Is(err, objectstore.ErrInvalid) {
-		t.Errorf("got %v", err)
-	}
-}
-
-// The source is pinned, and the copy gets a hash of the whole file whatever the
-// source has.
-func TestCopyRequest(t *testing.T) {
-	store, _ := stub(t, nil, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodHead {
-			w.Header().Set("ETag", `"e-2"`)
-			return
-		}
-		for name, want := range map[string]string{
-			"X-Amz-Copy-Source":          "wheels/a%2Bb",
-			"X-Amz-Copy-Source-If-Match": `"e-2"`,
-			"X-Amz-Checksum-Algorithm":   "SHA256",
-		} {
-			if got := r.Header.Get(name); got != want {
-				t.Errorf("%s: %q, want %q", name, got, want)
-			}
-		}
-		_, _ = io.WriteString(w, `<CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>`)
-	})
-	written, err := store.Copy(t.Context(), "a+b", "to")
-	if err != nil || written.ETag != "e" {
-		t.Errorf("%+v, %v", written, err)
-	}
-}
-
-// A copy that fails half way leaves no parts behind, even when its caller has
-// given up.
-func TestFailedCopyIsCleanedUp(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	var aborted atomic.Bool
-	store, _ := stub(t, func(c *s3.Config) { c.CopyThreshold = 1 }, func(w http.ResponseWriter, r *http.Request) {
-		switch query := r.URL.Query(); {
-		case r.Method == http.MethodHead:
-			w.Header().Set("Content-Length", "10")
-			w.Header().Set("ETag", `"e"`)
-			w.Header().Set("X-Amz-Version-Id", "v+1")
-		case r.Method == http.MethodPost && query.Has("uploads"):
-			_, _ = io.WriteString(w, `<InitiateMultipartUploadResult><UploadId>up</UploadId></InitiateMultipartUploadResult>`)
-		case r.Method == http.MethodPut:
-			if got := r.Header.Get("X-Amz-Copy-Source"); got != "wheels/a%2Bb%20c?versionId=v%2B1" {
-				t.Errorf("copy source %q", got)
-			}
-			if r.Header.Get("X-Amz-Copy-Source-If-Match") != `"e"` || r.Header.Get("X-Amz-Copy-Source-Range") != "bytes=0-9" {
-				t.Errorf("part of %v", r.Header)
-			}
-			cancel()
-			answer(w, 412, "PreconditionFailed", "")
-		case r.Method == http.MethodDelete:
-			aborted.Store(query.Get("uploadId") == "up")
-			w.WriteHeader(http.StatusNoContent)
-		}
-	})
-	if _, err := store.Copy(ctx, "a+b c", "to"); err == nil {
-		t.Error("the copy succeeded")
-	}
-	if !aborted.Load() {
-		t.Error("the upload was not aborted")
 	}
 }
