@@ -52,6 +52,7 @@ const wakeBuffer = 1024
 //   - platformlane: claim, credentials, status of lanes;
 //   - laneindex: the index of lanes;
 //   - yank: Yanks;
+//   - the health watch, which looks at the stores for all lanes;
 //   - the event pump, which wakes laneindex when the bucket changes.
 //
 // The manager itself asks the API server who may read its metrics:
@@ -65,11 +66,12 @@ func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out O
 		return func(lane *v1alpha1.PlatformLane) { to <- event.GenericEvent{Object: lane} }
 	}
 
+	health := &platformlane.Health{Engine: out.Engine, Client: mgr.GetClient(), Wake: lanes}
 	lane := &platformlane.Reconciler{
 		Client: mgr.GetClient(), Roles: ackrole.New(mgr.GetClient(), mgr.GetAPIReader(), clock.RealClock{}),
 		Engine: out.Engine, Recorder: recorder, Now: time.Now,
 		Access: cfg.Access(), ClusterID: clusterID, PublicBaseURL: cfg.Storage.PublicBaseURLs[0],
-		ReservedPlatforms: cfg.ReservedPlatforms, Wake: lanes,
+		ReservedPlatforms: cfg.ReservedPlatforms, Wake: lanes, Health: health,
 	}
 	indexer := &platformlane.Indexer{
 		Client: mgr.GetClient(), Engine: out.Engine, Poll: cfg.Limits.Poll(), AtOnce: cfg.Limits.LanesAtOnce,
@@ -88,6 +90,9 @@ func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out O
 			return err
 		}
 	}
+	if err := mgr.Add(health); err != nil {
+		return err
+	}
 	if out.Events == nil {
 		return nil
 	}
@@ -95,11 +100,11 @@ func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out O
 }
 
 // yanksOf wakes the Yanks of a lane whose files changed.
-func yanksOf(c client.Reader, to chan<- event.GenericEvent) func(*v1alpha1.PlatformLane) {
-	return func(lane *v1alpha1.PlatformLane) {
+func yanksOf(c client.Reader, to chan<- event.GenericEvent) func(context.Context, *v1alpha1.PlatformLane) {
+	return func(ctx context.Context, lane *v1alpha1.PlatformLane) {
 		var list v1alpha1.YankList
-		if err := c.List(context.Background(), &list, client.InNamespace(lane.Namespace)); err != nil {
-			log.Log.Error(err, "wake the yanks of a lane; they look again by themselves", "lane", client.ObjectKeyFromObject(lane))
+		if err := c.List(ctx, &list, client.InNamespace(lane.Namespace)); err != nil {
+			log.FromContext(ctx).Error(err, "wake the yanks of a lane; they look again by themselves", "lane", client.ObjectKeyFromObject(lane))
 			return
 		}
 		for i := range list.Items {

@@ -157,7 +157,7 @@ func (p *project) unjudged(c *catalog.Catalog) []string {
 // group sorts a listing into projects. What a file's name or size alone rules
 // out belongs to none: it costs no request, is never recorded, and is looked at
 // anew each time, so that a change of the lane's packages takes effect.
-func group(l listing, lane Lane, rules wheel.Rules, known map[string]stored, ref func(string) Ref) (map[string]*project, []Rejected) {
+func group(l listing, rules wheel.Rules, known map[string]stored, ref func(string) Ref) (map[string]*project, []Rejected) {
 	projects := map[string]*project{}
 	at := func(name string) *project {
 		if projects[name] == nil {

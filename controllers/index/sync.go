@@ -31,7 +31,7 @@ func (e *Engine) Sync(ctx context.Context, lane Lane, channel v1alpha1.ChannelNa
 	}
 
 	rules := wheel.Rules{Platform: lane.Platform, Packages: lane.Packages, MaxBytes: e.limits.MaxFileBytes}
-	projects, rejected := group(primary, lane, rules, known, func(name string) Ref { return Ref{lane.Platform, channel, name} })
+	projects, rejected := group(primary, rules, known, func(name string) Ref { return Ref{lane.Platform, channel, name} })
 	report.Rejected = rejected
 
 	errs := e.judgeAll(ctx, rules, projects, known, &report)

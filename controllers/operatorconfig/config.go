@@ -5,6 +5,7 @@ package operatorconfig
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"regexp"
@@ -166,18 +167,14 @@ func (l Limits) ProbeTimeout() time.Duration {
 
 // Load reads and checks the file. The error names every field that is wrong.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // whoever starts the operator names its file
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w; pass the file with --config", err)
 	}
 	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err == nil && info.Size() > maxFile {
-		err = fmt.Errorf("%d bytes, at most %d are read", info.Size(), maxFile)
-	}
-	var data []byte
-	if err == nil {
-		data, err = os.ReadFile(path)
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("more than %d bytes, at most that many are read", maxFile)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", path, err)

@@ -40,7 +40,7 @@ func TestParseFillsDefaults(t *testing.T) {
 func TestParseNamesTheField(t *testing.T) {
 	for _, c := range []struct{ why, from, to, want string }{
 		{"unknown field", "storage:\n", "storage:\n  buckt: x\n", `unknown field "storage.buckt"`},
-		{"unknown field in a list", "- name: r2", "- nmae: r2\n  name: r2", `unknown field "mirrors[0].nmae"`},
+		{"unknown field in a list", "- name: r2", "- label: r2\n  name: r2", `unknown field "mirrors[0].label"`},
 		{"wrong case", "aws: {", "Aws: {", `unknown field "Aws"`},
 		{"field twice", "kind: OperatorConfiguration", "kind: OperatorConfiguration\nkind: OperatorConfiguration", `key "kind" already set in map`},
 		{"other version", "v1alpha1", "v9", "apiVersion: must be"},

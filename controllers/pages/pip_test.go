@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -27,13 +28,14 @@ type bucket struct {
 	*httptest.Server
 	form    string
 	objects map[string]pages.Page
+	python  string // has the pip that asks
 
 	mu        sync.Mutex
 	requested []string
 }
 
-func newBucket(t *testing.T, form string) *bucket {
-	b := &bucket{form: form, objects: map[string]pages.Page{}}
+func newBucket(t *testing.T, form, python string) *bucket {
+	b := &bucket{form: form, objects: map[string]pages.Page{}, python: python}
 	b.Server = httptest.NewServer(http.HandlerFunc(b.serve))
 	t.Cleanup(b.Close)
 	return b
@@ -118,8 +120,25 @@ func sum(data []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// pip runs the pip of python3 against the bucket alone and returns what it
-// printed. Variables that steer pip must not reach it.
+// newPython makes a virtual environment and returns its interpreter: Python
+// itself may come without pip.
+func newPython(t *testing.T) string {
+	t.Helper()
+	venv := filepath.Join(t.TempDir(), "venv")
+	cmd := exec.CommandContext(t.Context(), "python3", "-m", "venv", venv)
+	cmd.Env = cleanEnvironment()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("this test needs python3 with venv: %v\n%s", err, out)
+	}
+	return filepath.Join(venv, "bin", "python")
+}
+
+// cleanEnvironment is without the variables that steer pip.
+func cleanEnvironment() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PYTHONDONTWRITEBYTECODE=1"}
+}
+
+// pip runs pip against the bucket alone and returns what it printed.
 func (b *bucket) pip(t *testing.T, command string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -128,8 +147,8 @@ func (b *bucket) pip(t *testing.T, command string, args ...string) (string, erro
 		"-m", "pip", "--isolated", "--disable-pip-version-check", "--no-input", "--no-cache-dir", command,
 		"--index-url", layout.IndexURL(b.URL, "spyre", v1alpha1.ChannelRelease),
 	}, args...)
-	cmd := exec.CommandContext(ctx, "python3", all...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "PYTHONDONTWRITEBYTECODE=1"}
+	cmd := exec.CommandContext(ctx, b.python, all...)
+	cmd.Env = cleanEnvironment()
 	cmd.Dir = t.TempDir()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -138,12 +157,10 @@ func (b *bucket) pip(t *testing.T, command string, args ...string) (string, erro
 }
 
 func TestPip(t *testing.T) {
-	if out, err := exec.CommandContext(t.Context(), "python3", "-m", "pip", "--version").CombinedOutput(); err != nil {
-		t.Fatalf("this test needs python3 with pip: %v\n%s", err, out)
-	}
+	python := newPython(t)
 	for _, form := range []string{layout.HTMLPage, layout.JSONPage} {
 		t.Run(form, func(t *testing.T) {
-			b := newBucket(t, form)
+			b := newBucket(t, form, python)
 			b.publish(t, map[string]v1alpha1.YankMode{
 				"2.9.2+spyre": v1alpha1.YankFlag, "2.9.3+spyre": v1alpha1.YankIndexRemoval, "2.9.4+spyre": v1alpha1.YankQuarantine,
 			}, "2.8.0+spyre", "2.9.1+spyre", "2.9.2+spyre", "2.9.3+spyre", "2.9.4+spyre", "2.10.0rc1+spyre")

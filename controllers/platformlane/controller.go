@@ -63,15 +63,16 @@ type Reconciler struct {
 	ReservedPlatforms []string
 	// Wake brings lanes whose index was synced.
 	Wake <-chan event.GenericEvent
+	// Health is what is known of the stores.
+	Health *Health
 
 	results *results
-	health  *health
 	claims  *trusted
 }
 
 // Connect makes the memory that a reconciler and its indexer share.
 func Connect(r *Reconciler, x *Indexer) {
-	r.results, r.health, r.claims = newResults(), &health{}, &trusted{at: map[types.UID]time.Time{}}
+	r.results, r.claims = newResults(), &trusted{at: map[types.UID]time.Time{}}
 	x.results = r.results
 }
 
@@ -120,26 +121,36 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return ctrl.Result{RequeueAfter: again}, err
 }
 
-// run takes the steps and returns when to look again.
+// run takes the steps and returns when to look again. A lane that is known to
+// hold its prefixes gets its credentials before any store is asked: suspending
+// it must not wait for S3, not even for a timeout.
 func (r *Reconciler) run(ctx context.Context, s *scope) (time.Duration, error) {
-	holds, again, err := r.claim(ctx, s)
+	held := holdsPrefixes(s.lane)
+	var again time.Duration
+	var credentialsErr error
+	if held {
+		again, credentialsErr = r.credentials(ctx, s)
+	}
+	holds, wait, err := r.claim(ctx, s)
+	again = soonest(again, wait)
+	r.storage(s)
 	if !holds || err != nil {
 		s.conds.Pending(v1alpha1.ClaimedCondition, v1alpha1.CredentialsReadyCondition, v1alpha1.IndexReadyCondition)
-		again = soonest(again, r.storage(ctx, s))
 		return soonest(again, resync), errors.Join(err, r.withdraw(ctx, s))
 	}
-	wait, err := r.credentials(ctx, s)
-	again = soonest(again, wait)
-	again = soonest(again, r.storage(ctx, s))
+	if !held {
+		again, credentialsErr = r.credentials(ctx, s)
+		again = soonest(again, wait)
+	}
 	r.index(s)
-	return soonest(again, resync), err
+	return soonest(again, resync), credentialsErr
 }
 
 // withdraw takes the role from a lane that does not hold its prefixes (any
 // more). A lane whose claim could not be read keeps what it has.
 func (r *Reconciler) withdraw(ctx context.Context, s *scope) error {
 	if s.storageTrouble != nil || s.lane.Status.Role.Name == "" {
-		return nil
+		return nil //nolint:nilerr // claim has said it
 	}
 	gone, err := r.Roles.Delete(ctx, s.lane, s.lane.Status.Role.Name)
 	if gone && err == nil {
@@ -186,7 +197,12 @@ func (r *Reconciler) announceRejections(before, after *v1alpha1.PlatformLane) {
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	byPlatform := func(o client.Object) []string { return []string{o.(*v1alpha1.PlatformLane).Spec.Platform} }
+	byPlatform := func(o client.Object) []string {
+		if lane, ok := o.(*v1alpha1.PlatformLane); ok {
+			return []string{lane.Spec.Platform}
+		}
+		return nil
+	}
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.PlatformLane{}, platformIndex, byPlatform); err != nil {
 		return err
 	}

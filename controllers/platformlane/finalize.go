@@ -46,11 +46,12 @@ func (r *Reconciler) takeDown(ctx context.Context, s *scope) (gone bool, err err
 	lane := s.lane
 	held := holdsPrefixes(lane)
 	gone, err = r.Roles.Delete(ctx, lane, r.Access.RoleName(lane.Spec.Platform))
-	if err != nil {
+	switch {
+	case err != nil:
 		s.conds.False(v1alpha1.CredentialsReadyCondition, v1alpha1.ReasonRoleRecoverable, firstLine(err)+"; it is tried again")
-	} else if gone {
+	case gone:
 		s.conds.False(v1alpha1.CredentialsReadyCondition, v1alpha1.ReasonDeleting, "the role is gone; no credential of this lane works any more")
-	} else {
+	default:
 		s.conds.False(v1alpha1.CredentialsReadyCondition, v1alpha1.ReasonRoleDeleting, "the role is being deleted")
 	}
 	if !held {

@@ -36,7 +36,8 @@ type Indexer struct {
 	Wake <-chan event.GenericEvent
 	// Synced is told about every lane that was synced; FilesChanged about those
 	// whose files or catalogs changed, for the sake of their Yanks.
-	Synced, FilesChanged func(*v1alpha1.PlatformLane)
+	Synced       func(*v1alpha1.PlatformLane)
+	FilesChanged func(context.Context, *v1alpha1.PlatformLane)
 
 	results *results
 }
@@ -73,7 +74,7 @@ func (x *Indexer) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result,
 	x.Synced(lane)
 	if changed {
 		log.FromContext(ctx).Info("index changed", "platform", lane.Spec.Platform)
-		x.FilesChanged(lane)
+		x.FilesChanged(ctx, lane)
 	}
 	if err := errors.Join(got.err, got.mirrorErr(), got.purgeErr()); err != nil {
 		return ctrl.Result{}, err

@@ -32,7 +32,8 @@ func (r *Reconciler) claim(ctx context.Context, s *scope) (holds bool, again tim
 		s.conds.False(kind, v1alpha1.ReasonReservedName, why)
 		return false, 0, nil
 	}
-	if r.claims.fresh(s.lane.UID, s.now) && s.conds.Is(kind) {
+	if r.claims.fresh(s.lane.UID, s.now) && holdsPrefixes(s.lane) {
+		s.conds.True(kind, v1alpha1.ReasonClaimed, claimedMessage(platform))
 		return true, 0, nil
 	}
 	contenders, err := r.contenders(ctx, platform)
@@ -49,6 +50,7 @@ func (r *Reconciler) claim(ctx context.Context, s *scope) (holds bool, again tim
 		// Held before, and nobody can have taken it: a record is only ever
 		// written by its owner's operator.
 		s.storageTrouble = err
+		r.claims.note(s.lane.UID, s.now.Add(claimRetry-claimTrust))
 		s.conds.True(kind, v1alpha1.ReasonClaimed, claimedMessage(platform))
 		return true, claimRetry, nil
 	case err != nil:

@@ -7,71 +7,128 @@ import (
 	"sync"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/index"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
 )
 
+// storage reads what is known of the stores and sets StorageReady. It calls
+// none. A store in trouble does not keep the other steps back.
+func (r *Reconciler) storage(s *scope) {
+	const kind = v1alpha1.StorageReadyCondition
+	found := r.Health.get()
+	if found.reason == "" && s.storageTrouble != nil {
+		found = finding{reason: storageReason(s.storageTrouble), message: firstLine(s.storageTrouble)}
+	}
+	switch {
+	case found.reason != "":
+		s.conds.False(kind, found.reason, found.message)
+	case found.message != "":
+		s.conds.True(kind, v1alpha1.ReasonStorageReachable, found.message)
+	case !s.conds.Is(kind):
+		s.conds.Unknown(kind, v1alpha1.ReasonPending, "the stores are being looked at")
+	}
+}
+
 const (
-	// storeTrust is how long a store that was found well is believed.
+	// storeTrust is how often a store that is well is looked at.
 	storeTrust = 5 * time.Minute
-	// storeRetry is how often a store in trouble is looked at again, for all
-	// lanes together.
+	// storeRetry is how often a store in trouble is looked at.
 	storeRetry = 10 * time.Second
 )
 
-// storage tells whether the stores can be used. It sets StorageReady. A store in
-// trouble does not keep the other steps back.
-func (r *Reconciler) storage(ctx context.Context, s *scope) time.Duration {
-	const kind = v1alpha1.StorageReadyCondition
-	reason, message := r.health.check(ctx, r.Engine.Targets(), s.now)
-	if reason == "" && s.storageTrouble != nil {
-		reason, message = storageReason(s.storageTrouble), firstLine(s.storageTrouble)
-	}
-	if reason != "" {
-		s.conds.False(kind, reason, message)
-		return storeRetry
-	}
-	s.conds.True(kind, v1alpha1.ReasonStorageReachable, message)
-	return 0
+// Health looks at the stores, for all lanes together and beside the reconcilers:
+// a thousand lanes ask a bucket no more often than one, and none of them waits
+// for a store that does not answer.
+type Health struct {
+	Engine *index.Engine
+	Client client.Reader
+	// Wake takes all lanes when something has changed.
+	Wake chan<- event.GenericEvent
+
+	mu   sync.Mutex
+	last finding
 }
 
-// health is what is known of the stores, shared by all lanes: a thousand lanes
-// ask a bucket no more often than one.
-type health struct {
-	mu              sync.Mutex
-	checked         time.Time
-	reason, message string
+// finding is what is wrong; an empty reason with a message is good news.
+type finding struct{ reason, message string }
+
+// NeedLeaderElection makes it run beside the reconcilers, in one replica.
+func (h *Health) NeedLeaderElection() bool { return true }
+
+// Start looks until the context ends.
+func (h *Health) Start(ctx context.Context) error {
+	for ctx.Err() == nil {
+		pause := storeTrust
+		h.Look(ctx)
+		if h.get().reason != "" {
+			pause = storeRetry
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+	return nil
 }
 
-// check looks at every store unless it has done so lately. It returns an empty
-// reason when all is well.
-func (h *health) check(ctx context.Context, targets []index.Target, now time.Time) (reason, message string) {
+// Look asks every store now and wakes the lanes if the answer is another one.
+func (h *Health) Look(ctx context.Context) {
+	now := h.ask(ctx)
+	if ctx.Err() != nil {
+		return // The look was cut short and says nothing.
+	}
+	h.mu.Lock()
+	// The same trouble in other words (a request id) is no news.
+	changed := h.last.reason != now.reason || h.last.message == ""
+	if changed {
+		h.last = now
+	}
+	h.mu.Unlock()
+	if changed {
+		h.wake(ctx)
+	}
+}
+
+func (h *Health) get() finding {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	trust := storeTrust
-	if h.reason != "" {
-		trust = storeRetry - time.Second
-	}
-	if !h.checked.IsZero() && now.Sub(h.checked) < trust {
-		return h.reason, h.message
-	}
-	h.reason, h.message = "", fmt.Sprintf("bucket %s answers and keeps old versions", targets[0].Store.Bucket())
+	return h.last
+}
+
+func (h *Health) ask(ctx context.Context) finding {
+	targets := h.Engine.Targets()
 	for i, target := range targets {
 		versioning, err := target.Store.Versioning(ctx)
-		switch {
-		case err != nil:
-			h.reason, h.message = storageReason(err), fmt.Sprintf("%s: %s", target.Name, firstLine(err))
-		case i == 0 && versioning != objectstore.VersioningEnabled:
-			h.reason = v1alpha1.ReasonBucketUnversioned
-			h.message = fmt.Sprintf("bucket %s does not keep old versions (versioning is %s), so a quarantine has to move bytes instead of hiding them; enable versioning on it", target.Store.Bucket(), versioning)
-		default:
-			continue
+		if err != nil {
+			return finding{storageReason(err), fmt.Sprintf("%s: %s", target.Name, firstLine(err))}
 		}
-		break
+		if i == 0 && versioning != objectstore.VersioningEnabled {
+			return finding{v1alpha1.ReasonBucketUnversioned, fmt.Sprintf(
+				"bucket %s does not keep old versions (versioning is %s), so a quarantine has to move bytes instead of hiding them; enable versioning on it",
+				target.Store.Bucket(), versioning)}
+		}
 	}
-	h.checked = now
-	return h.reason, h.message
+	return finding{message: fmt.Sprintf("bucket %s answers and keeps old versions", targets[0].Store.Bucket())}
+}
+
+func (h *Health) wake(ctx context.Context) {
+	var lanes v1alpha1.PlatformLaneList
+	if err := h.Client.List(ctx, &lanes); err != nil {
+		log.FromContext(ctx).Error(err, "wake the lanes after a change of a store; they look again by themselves")
+		return
+	}
+	for i := range lanes.Items {
+		select {
+		case h.Wake <- event.GenericEvent{Object: &lanes.Items[i]}:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // storageReason is the condition's reason for an error of a store.

@@ -18,12 +18,16 @@ type listed struct {
 
 // parsePage reads a simple index page, HTML (PEP 503) or JSON (PEP 691), into
 // its files by name. It knows nothing of how our pages are written: it must see
-// what any installer would see.
-func parsePage(body []byte) (map[string]listed, error) {
+// what any installer would see. isIndex is false for HTML that does not say it
+// is a simple index (PEP 629): a maintenance page lists nothing either, and
+// proves nothing by it.
+func parsePage(body []byte) (files map[string]listed, isIndex bool, err error) {
 	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '{' {
-		return parseJSON(trimmed)
+		files, err = parseJSON(trimmed)
+		return files, err == nil, err
 	}
-	return parseHTML(body)
+	files, isIndex = parseHTML(body)
+	return files, isIndex, nil
 }
 
 func parseJSON(body []byte) (map[string]listed, error) {
@@ -45,43 +49,43 @@ func parseJSON(body []byte) (map[string]listed, error) {
 		reason, isText := f.Yanked.(string)
 		flag, isFlag := f.Yanked.(bool)
 		entry := listed{yanked: isText && reason != "" || isFlag && flag}
-		for _, name := range []string{f.Filename, nameOf(f.URL)} {
-			out[name] = entry
-		}
+		add(out, f.Filename, entry)
+		add(out, nameOf(f.URL), entry)
 	}
 	return out, nil
 }
 
-func parseHTML(body []byte) (map[string]listed, error) {
+func parseHTML(body []byte) (files map[string]listed, isIndex bool) {
 	doc := html.NewTokenizer(bytes.NewReader(body))
-	out, isPage := map[string]listed{}, false
+	files = map[string]listed{}
 	for {
 		switch doc.Next() {
-		case html.ErrorToken:
-			if !isPage {
-				return nil, errors.New("it is no HTML document")
-			}
-			return out, nil
-		case html.DoctypeToken:
-			isPage = true
+		case html.ErrorToken: // The end.
+			return files, isIndex
 		case html.StartTagToken, html.SelfClosingTagToken:
 			token := doc.Token()
-			isPage = isPage || token.Data == "html"
-			if token.Data != "a" {
-				continue
-			}
-			href, entry := "", listed{}
+			attrs := map[string]string{}
 			for _, attr := range token.Attr {
-				switch attr.Key {
-				case "href":
-					href = attr.Val
-				case "data-yanked":
-					entry.yanked = true
-				}
+				attrs[attr.Key] = attr.Val
 			}
-			out[nameOf(href)] = entry
+			switch token.Data {
+			case "meta":
+				isIndex = isIndex || attrs["name"] == "pypi:repository-version"
+			case "a":
+				_, yanked := attrs["data-yanked"]
+				add(files, nameOf(attrs["href"]), listed{yanked: yanked})
+			}
 		}
 	}
+}
+
+// add notes a link. A file that is listed twice is yanked only if every link
+// says so: an installer takes the one that does not.
+func add(files map[string]listed, name string, entry listed) {
+	if before, twice := files[name]; twice {
+		entry.yanked = entry.yanked && before.yanked
+	}
+	files[name] = entry
 }
 
 // nameOf is the file name that a link leads to.

@@ -124,12 +124,14 @@ func (p *Prober) page(ctx context.Context, url, accept string, judge func(map[st
 		r.Outcome, r.Detail = Unproven, fmt.Sprintf("status %d instead of the page", status)
 		return r
 	}
-	on, err := parsePage(body)
+	on, isIndex, err := parsePage(body)
 	if err != nil {
 		r.Outcome, r.Detail = Unproven, "not an index page: "+err.Error()
 		return r
 	}
-	r.Outcome, r.Detail = judge(on)
+	if r.Outcome, r.Detail = judge(on); r.Outcome == Proven && !isIndex {
+		r.Outcome, r.Detail = Unproven, "what is served there does not say that it is a simple index (PEP 629)"
+	}
 	return r
 }
 

@@ -47,7 +47,7 @@ func TestGoneFollowsRedirects(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	anchor := `<a href="../torch-2.9.0%%2Bspyre-py3-none-any.whl#sha256=00" %s>x</a>`
-	html := func(s string) string { return "<!DOCTYPE html><html><body>" + s + "</body></html>" }
+	html := func(s string) string { return `<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.4"></head><body>` + s + "</body></html>" }
 	jsonPage := func(yanked string) string {
 		return fmt.Sprintf(`{"meta":{"api-version":"1.4"},"name":"torch","files":[{"filename":%q,"url":"../x","yanked":%s}]}`, name, yanked)
 	}
@@ -61,6 +61,7 @@ func TestPages(t *testing.T) {
 		{"listed under its plain name", html(`<a href="` + name + `">x</a>`), 200, Refuted, Refuted},
 		{"flagged", html(fmt.Sprintf(anchor, `data-yanked="bad"`)), 200, Refuted, Proven},
 		{"flagged without a reason", html(fmt.Sprintf(anchor, `data-yanked=""`)), 200, Refuted, Proven},
+		{"flagged by one link of two", html(fmt.Sprintf(anchor, "") + fmt.Sprintf(anchor, `data-yanked="bad"`)), 200, Refuted, Refuted},
 		{"another file", html(`<a href="../torch-2.9.1%2Bspyre-py3-none-any.whl">x</a>`), 200, Proven, Proven},
 		{"in a comment only", html("<!--" + fmt.Sprintf(anchor, "") + "-->"), 200, Proven, Proven},
 		{"JSON", jsonPage("false"), 200, Refuted, Refuted},
@@ -69,6 +70,8 @@ func TestPages(t *testing.T) {
 		{"JSON with an empty reason", jsonPage(`""`), 200, Refuted, Refuted},
 		{"JSON without files", `{"meta":{}}`, 200, Unproven, Unproven},
 		{"no page", "AccessDenied", 200, Unproven, Unproven},
+		{"a maintenance page", "<!DOCTYPE html><html><body>Back soon</body></html>", 200, Unproven, Unproven},
+		{"listed by a page of no kind", fmt.Sprintf(anchor, ""), 200, Refuted, Refuted},
 		{"not found", html(""), 404, Unproven, Unproven},
 		{"failing", html(""), 503, Unproven, Unproven},
 	} {

@@ -6,6 +6,7 @@ package reconcilekit
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -15,8 +16,10 @@ import (
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 )
 
-// maxMessage is what the API server accepts in a condition's message, in bytes.
-const maxMessage = 32768
+// maxMessage bounds a condition's message, in bytes. The API server would take
+// eight times as much; an object with a dozen such messages is no help to
+// anybody, and slow for everybody who watches it.
+const maxMessage = 4096
 
 // Conditions are the conditions of one object at one generation.
 type Conditions struct {
@@ -27,15 +30,23 @@ type Conditions struct {
 // Set sets one condition. Nothing changes, its times included, if it says the
 // same already.
 func (c Conditions) Set(kind string, status metav1.ConditionStatus, reason, message string) {
-	if len(message) > maxMessage {
-		message = message[:maxMessage]
-	}
 	meta.SetStatusCondition(c.List, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: c.Generation,
+		Type: kind, Status: status, Reason: reason, Message: Cut(message, maxMessage), ObservedGeneration: c.Generation,
 	})
 }
 
-// True, False and Unknown set one condition.
+// Cut shortens a text to a number of bytes, at least three. What it returns is
+// valid UTF-8: the API server would replace anything else, and the next pass
+// would take that for a change and write again.
+func Cut(text string, most int) string {
+	text = strings.ToValidUTF8(text, "?")
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len("…")], "") + "…"
+}
+
+// True says that the condition holds.
 func (c Conditions) True(kind, reason, message string) {
 	c.Set(kind, metav1.ConditionTrue, reason, message)
 }
@@ -81,10 +92,11 @@ func (c Conditions) Pending(after string, kinds ...string) {
 // mend. ready and message describe the good case.
 func (c Conditions) Summarise(owned, stalled []string, reason, message string) {
 	for _, kind := range owned {
-		got := meta.FindStatusCondition(*c.List, kind)
-		if got == nil || got.Status == metav1.ConditionTrue && got.ObservedGeneration == c.Generation {
+		if c.Is(kind) {
 			continue
 		}
+		c.Start(kind) // A condition that was forgotten must not read as success.
+		got := meta.FindStatusCondition(*c.List, kind)
 		text := kind + ": " + got.Message
 		status := metav1.ConditionFalse
 		if got.Status != metav1.ConditionFalse {
@@ -111,6 +123,5 @@ func PatchStatus(ctx context.Context, c client.Client, before, after client.Obje
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
-	base := before.DeepCopyObject().(client.Object)
-	return c.Status().Patch(ctx, after, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+	return c.Status().Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 }

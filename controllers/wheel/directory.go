@@ -144,7 +144,7 @@ func findEnd64(before []byte, follows int64, short endRecord) (endRecord, error)
 	locator := before[len(before)-locatorLen:]
 	at := len(before) - locatorLen - end64Len
 	if at < 0 || !bytes.HasPrefix(before[at:], []byte(end64Signature)) ||
-		le.Uint64(locator[8:]) != uint64(follows-locatorLen-end64Len) ||
+		clamp(le.Uint64(locator[8:])) != follows-locatorLen-end64Len ||
 		le.Uint32(locator[4:]) != 0 || le.Uint32(locator[16:]) > 1 {
 		return endRecord{}, reject(ReasonZipAmbiguous, "the archive's ZIP64 end record is not where its locator points; build the wheel again")
 	}

@@ -35,7 +35,7 @@ func (r *Reconciler) purge(ctx context.Context, s *scope) (bool, time.Duration, 
 		return true, 0, nil
 	}
 	if len(waiting) == 0 {
-		s.conds.True(kind, v1alpha1.ReasonPurged, "the CDN has dropped its copies")
+		s.conds.True(kind, v1alpha1.ReasonPurged, s.purgedMessage())
 		return true, 0, nil
 	}
 	open, err := r.openPurge(ctx, s, waiting)
@@ -69,8 +69,16 @@ func (r *Reconciler) purge(ctx context.Context, s *scope) (bool, time.Duration, 
 	if err := s.record.save(ctx, r.store()); err != nil {
 		return false, 0, err
 	}
-	s.conds.True(kind, v1alpha1.ReasonPurged, fmt.Sprintf("the CDN completed invalidation %s", open.ID))
+	s.conds.True(kind, v1alpha1.ReasonPurged, s.purgedMessage())
 	return true, 0, nil
+}
+
+// purgedMessage is the same in every pass, or a second one would write.
+func (s *scope) purgedMessage() string {
+	if len(s.record.Purges) == 0 {
+		return "there was nothing to purge"
+	}
+	return "the CDN completed invalidation " + s.record.Purges[len(s.record.Purges)-1].ID
 }
 
 // openPurge asks for the purge of the waiting files, or how far the last one is.

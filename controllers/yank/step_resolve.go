@@ -25,7 +25,7 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) (bool, time.Duration
 	if s.selector, err = yankplan.Compile(s.yank.Spec.Selector); err != nil {
 		s.conds.False(v1alpha1.AcceptedCondition, v1alpha1.ReasonInvalidSelector, err.Error()+"; delete this Yank and create it again with a selector that can be read")
 		s.waitsFor(v1alpha1.AcceptedCondition)
-		return false, 0, nil
+		return false, 0, nil //nolint:nilerr // the condition says it; trying again would not mend the selector
 	}
 	platform := s.lane.Spec.Platform
 	if s.catalogs, err = r.Engine.Catalogs(ctx, platform); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pytorch/platform-lane-operator/hack/sandbox"
@@ -245,8 +246,7 @@ func TestTheTrustOfASharedIssuerMustNameASubject(t *testing.T) {
 	stack := sharedStack(t)
 	c := kube(t, stack)
 	role := newRole(t, &stack.Info, "lane-open", uploads()...)
-	spec := role.Object["spec"].(object)
-	spec["assumeRolePolicyDocument"] = policyDocument(t, object{
+	specOf(t, role)["assumeRolePolicyDocument"] = policyDocument(t, object{
 		"Effect": "Allow", "Principal": object{"Federated": stack.OIDCProviderARN}, "Action": "sts:AssumeRoleWithWebIdentity",
 		"Condition": object{"StringEquals": object{stack.OIDCIssuerHost + ":aud": sandbox.Audience}},
 	})
@@ -267,6 +267,15 @@ func TestTheTrustOfASharedIssuerMustNameASubject(t *testing.T) {
 	}
 }
 
+func specOf(t *testing.T, role *unstructured.Unstructured) object {
+	t.Helper()
+	spec, ok := role.Object["spec"].(object)
+	if !ok {
+		t.Fatalf("role %s has no spec", role.GetName())
+	}
+	return spec
+}
+
 // edit changes a role's spec and returns when that was.
 func edit(t *testing.T, c client.Client, role client.Object, change func(spec object)) time.Time {
 	t.Helper()
@@ -275,7 +284,7 @@ func edit(t *testing.T, c client.Client, role client.Object, change func(spec ob
 		t.Fatal(err)
 	}
 	before := current.DeepCopy()
-	change(current.Object["spec"].(object))
+	change(specOf(t, current))
 	at := time.Now()
 	if err := c.Patch(t.Context(), current, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)

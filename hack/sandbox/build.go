@@ -153,7 +153,7 @@ func (s *step) build(ctx context.Context, out io.Writer, n, of int) error {
 	label := fmt.Sprintf("[%d/%d] %s %s", n, of, s.name, s.version)
 	say(out, "%s: building, %s on 2 cores the first time", label, s.expected)
 	tmp := s.target + ".building"
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", strings.TrimSpace("-s -w "+s.ldflags), "-o", tmp, s.pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", strings.TrimSpace("-s -w "+s.ldflags), "-o", tmp, s.pkg)
 	cmd.Dir = s.dir
 	cmd.Env = goEnvironment("CGO_ENABLED=0")
 	var trouble strings.Builder

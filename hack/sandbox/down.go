@@ -65,7 +65,7 @@ func endSupervisor(id identity) error {
 		return fmt.Errorf("stop the sandbox (pid %d): %w", id.PID, err)
 	}
 	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if started, err := startTime(id.PID); err != nil || started != id.Started {
+		if !id.alive() {
 			return nil
 		}
 	}

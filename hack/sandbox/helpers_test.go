@@ -167,8 +167,9 @@ func synced(t *testing.T, c client.Client, role *unstructured.Unstructured, sinc
 		conditions, _, _ := unstructured.NestedSlice(role.Object, "status", "conditions")
 		state := map[string]object{}
 		for _, item := range conditions {
-			condition := item.(object)
-			state[condition["type"].(string)] = condition
+			if condition, ok := item.(object); ok {
+				state[fmt.Sprint(condition["type"])] = condition
+			}
 		}
 		for _, name := range []string{"ACK.ResourceSynced", "Ready"} {
 			at, err := time.Parse(time.RFC3339, fmt.Sprint(state[name]["lastTransitionTime"]))

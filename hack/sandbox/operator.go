@@ -73,7 +73,7 @@ func buildOwn(ctx context.Context, out io.Writer, name, pkg string) (string, err
 		return "", err
 	}
 	path := filepath.Join(root, "bin", name)
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, pkg)
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", path, pkg)
 	command.Dir, command.Stdout, command.Stderr = root, out, out
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := command.Run(); err != nil {
@@ -82,31 +82,81 @@ func buildOwn(ctx context.Context, out io.Writer, name, pkg string) (string, err
 	return path, nil
 }
 
+// OperatorProcess is the operator's program, running against a stack.
+type OperatorProcess struct {
+	stack  *Stack
+	config string
+	health string
+}
+
+// OperatorOptions say how the operator is run.
+type OperatorOptions struct {
+	// Edit may change the configuration.
+	Edit func(*operatorconfig.Config)
+	// Alone runs it without leader election: after a SIGKILL nobody has to wait
+	// for the lease of the dead.
+	Alone bool
+}
+
 // StartOperator runs the operator's program against the stack and waits until it
-// is ready. edit may change its configuration.
-func (s *Stack) StartOperator(ctx context.Context, program string, edit func(*operatorconfig.Config)) error {
-	config, err := s.OperatorConfig(edit)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(s.Dir, OperatorFile)
-	if err := os.WriteFile(path, config, 0o600); err != nil {
-		return err
-	}
+// is ready.
+func (s *Stack) StartOperator(ctx context.Context, program string, o OperatorOptions) (*OperatorProcess, error) {
 	health, err := freeAddress()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	p := &OperatorProcess{stack: s, config: filepath.Join(s.Dir, OperatorFile), health: health}
+	if err := p.configure(o.Edit); err != nil {
+		return nil, err
 	}
 	command := exec.Command(program,
-		"--config", path, "--kubeconfig", s.Kubeconfig,
+		"--config", p.config, "--kubeconfig", s.Kubeconfig,
 		"--metrics-bind-address=0", "--health-probe-bind-address="+health,
-		"--leader-elect", "--leader-election-namespace=default", "--leader-election-lease=4s",
+		fmt.Sprintf("--leader-elect=%t", !o.Alone), "--leader-election-namespace=default", "--leader-election-lease=4s",
 	)
 	command.Env = environment("AWS_EC2_METADATA_DISABLED=true")
 	if err := s.Spawn(Operator, command); err != nil {
+		return nil, err
+	}
+	return p, p.ready(ctx)
+}
+
+func (p *OperatorProcess) configure(edit func(*operatorconfig.Config)) error {
+	config, err := p.stack.OperatorConfig(edit)
+	if err != nil {
 		return err
 	}
-	return waitReady(ctx, "http://"+health+"/readyz", s.LogDir)
+	return os.WriteFile(p.config, config, 0o600)
+}
+
+// Kill ends the operator as a crash would (SIGKILL) and starts it again.
+func (p *OperatorProcess) Kill(ctx context.Context) error {
+	if err := p.stack.Kill(Operator); err != nil {
+		return err
+	}
+	return p.again(ctx)
+}
+
+// Reconfigure starts the operator again under another configuration.
+func (p *OperatorProcess) Reconfigure(ctx context.Context, edit func(*operatorconfig.Config)) error {
+	if err := p.stack.Terminate(Operator); err != nil {
+		return err
+	}
+	if err := p.configure(edit); err != nil {
+		return err
+	}
+	return p.again(ctx)
+}
+
+func (p *OperatorProcess) again(ctx context.Context) error {
+	if err := p.stack.Restart(ctx, Operator); err != nil {
+		return err
+	}
+	return p.ready(ctx)
+}
+
+func (p *OperatorProcess) ready(ctx context.Context) error {
+	return waitReady(ctx, "http://"+p.health+"/readyz", p.stack.LogDir)
 }
 
 // waitReady asks until the operator says that it is ready.

@@ -158,10 +158,15 @@ func readIdentity(path string) (id identity, alive bool, err error) {
 		return identity{}, false, err
 	}
 	if err := json.Unmarshal(raw, &id); err != nil || id.PID <= 1 {
-		return identity{}, false, nil // torn by a crash: it names nobody
+		return identity{}, false, nil //nolint:nilerr // torn by a crash: it names nobody
 	}
+	return id, id.alive(), nil
+}
+
+// alive reports whether the process runs: another one may have its number now.
+func (id identity) alive() bool {
 	started, err := startTime(id.PID)
-	return id, err == nil && started == id.Started, nil
+	return err == nil && started == id.Started
 }
 
 // endLeftovers ends what an earlier stack on this folder left running, by its
@@ -203,7 +208,7 @@ func endGroup(id identity, file string, grace time.Duration) error {
 	}{{syscall.SIGTERM, grace}, {syscall.SIGKILL, 5 * time.Second}} {
 		_ = syscall.Kill(-id.PID, attempt.signal)
 		for deadline := time.Now().Add(attempt.wait); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-			if started, err := startTime(id.PID); err != nil || started != id.Started {
+			if !id.alive() {
 				return nil
 			}
 		}

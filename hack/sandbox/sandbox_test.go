@@ -271,7 +271,7 @@ func TestOtherUsersHaveTheRightsThatRBACGivesThem(t *testing.T) {
 // The command, from outside: a crash, Ctrl-C and sandbox down.
 func TestTheCommandEndsWhatItStartedAndNothingElse(t *testing.T) {
 	command := filepath.Join(t.TempDir(), "sandbox")
-	if out, err := exec.Command("go", "build", "-o", command, "./cmd/sandbox").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", command, "./cmd/sandbox").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	dir := t.TempDir()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -88,7 +89,11 @@ func (s *settings) choosePorts() error {
 			}
 		}
 		held = append(held, l)
-		s.Ports[name] = l.Addr().(*net.TCPAddr).Port
+		address, err := netip.ParseAddrPort(l.Addr().String())
+		if err != nil {
+			return fmt.Errorf("find a free port for %s: %w", name, err)
+		}
+		s.Ports[name] = int(address.Port())
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ status:
   observedGeneration: 1
   role: {name: r, arn: a}
   access: Active
+  publishesTo: nightly,release
   sessionsNotBefore: "2026-01-01T00:00:00Z"
   channels: [{name: nightly, prefix: p, indexURL: i, installCommand: c, projects: 1, files: 1, lastUpload: "2026-01-01T00:00:00Z"}]
   rejectedFiles: [{key: k, reason: r, message: m}]
@@ -101,6 +102,9 @@ func TestEveryBoundHolds(t *testing.T) {
 		schema := schemas(t)[kind]
 		for _, part := range []string{"spec", "status"} {
 			t.Run(kind+"/"+part, func(t *testing.T) {
+				if err := submit(t, part, original, original.DeepCopy()); err != nil {
+					t.Fatalf("the whole manifest is refused: %v", err)
+				}
 				walk := &walker{t: t, visited: map[string]bool{}}
 				walk.value(schema.Properties[part], part, part, original.Object[part], root(part))
 				for path, node := range nodes(part, schema.Properties[part]) {

@@ -4,14 +4,14 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/pytorch/platform-lane-operator/hack/sandbox"
 	"github.com/pytorch/platform-lane-operator/test/story"
 )
 
 // The story's chapters build on each other, and so do their steps.
 var _ = Describe("The story", Ordered, func() {
 	var w *story.World
-	BeforeAll(func() { w = open() })
-	AfterAll(func() { w.Close() })
+	BeforeAll(func() { w = open(sandbox.OperatorOptions{}) })
 
 	// The tree is built before the world is: only the titles are needed then.
 	for i, chapter := range (&story.World{}).Chapters() {

@@ -10,13 +10,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/job"
 )
 
 func (w *World) suspension() Chapter {
 	return Chapter{"A leaked credential: the lane is suspended", []Step{
 		{"a credential of the other vendor works a moment ago", func(ctx context.Context) (string, error) {
 			r := wheelOf(rbln, "2.9.2", "py3-none-any", 0)
-			return r.key(), w.jobs[rbln.name].put(ctx, r.key(), r.bytes())
+			return r.key(), w.jobs[rbln.name].Put(ctx, r.key(), r.bytes())
 		}},
 		{"its lane is suspended: one field", func(ctx context.Context) (string, error) {
 			return w.setAccess(ctx, v1alpha1.AccessSuspended, v1alpha1.ReasonSuspended)
@@ -56,7 +57,7 @@ func (w *World) setAccess(ctx context.Context, access v1alpha1.Access, reason st
 
 func (w *World) deadSession(ctx context.Context) (string, error) {
 	r := wheelOf(rbln, "2.9.3", "py3-none-any", 0)
-	return refusedBy(w.jobs[rbln.name].put(ctx, r.key(), r.bytes()), denied)
+	return refusedBy(w.jobs[rbln.name].Put(ctx, r.key(), r.bytes()), denied)
 }
 
 func (w *World) resumed(ctx context.Context) (string, error) {
@@ -70,7 +71,7 @@ func (w *World) resumed(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	job, err := w.assume(ctx, lane, claimsOf(lane))
+	session, err := job.Assume(ctx, &w.Stack.Info, lane.Status.Role.ARN, job.ClaimsOf(lane))
 	if err != nil {
 		return "", err
 	}
@@ -78,10 +79,10 @@ func (w *World) resumed(ctx context.Context) (string, error) {
 	// A session counts as new from the next second on: IAM's clock has no parts
 	// of seconds.
 	return r.key(), eventually(ctx, readyWithin, func(ctx context.Context) error {
-		err := job.put(ctx, r.key(), r.bytes())
+		err := session.Put(ctx, r.key(), r.bytes())
 		if err != nil {
 			var again error
-			if job, again = w.assume(ctx, lane, claimsOf(lane)); again != nil {
+			if session, again = job.Assume(ctx, &w.Stack.Info, lane.Status.Role.ARN, job.ClaimsOf(lane)); again != nil {
 				return again
 			}
 		}
@@ -102,7 +103,7 @@ func (w *World) roleGone(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = w.assume(ctx, lane, claimsOf(other))
+	_, err = job.Assume(ctx, &w.Stack.Info, lane.Status.Role.ARN, job.ClaimsOf(other))
 	if _, err := refusedBy(err, denied, "NoSuchEntity"); err != nil {
 		return "", err
 	}
@@ -112,7 +113,7 @@ func (w *World) roleGone(ctx context.Context) (string, error) {
 // deadSessionIsGone tries a session of the role that is no more.
 func (w *World) deadSessionIsGone(ctx context.Context) (string, error) {
 	r := wheelOf(rbln, "2.9.5", "py3-none-any", 0)
-	return refusedBy(w.jobs[rbln.name].put(ctx, r.key(), r.bytes()), denied, "InvalidAccessKeyId", "ExpiredToken", "InvalidToken", "InvalidClientTokenId")
+	return refusedBy(w.jobs[rbln.name].Put(ctx, r.key(), r.bytes()), denied, "InvalidAccessKeyId", "ExpiredToken", "InvalidToken", "InvalidClientTokenId")
 }
 
 func (w *World) indexEmpty(ctx context.Context) (string, error) {

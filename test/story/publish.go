@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pytorch/platform-lane-operator/controllers/wheel/wheeltest"
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/job"
 )
 
 // listedWithin bounds how long an upload may take until it is on the page.
@@ -75,7 +76,7 @@ func (w *World) assumeBoth(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if w.jobs[name.name], err = w.assume(ctx, lane, claimsOf(lane)); err != nil {
+		if w.jobs[name.name], err = job.Assume(ctx, &w.Stack.Info, lane.Status.Role.ARN, job.ClaimsOf(lane)); err != nil {
 			return "", err
 		}
 	}
@@ -83,13 +84,13 @@ func (w *World) assumeBoth(ctx context.Context) (string, error) {
 }
 
 func (w *World) uploadAll(ctx context.Context) (string, error) {
-	parts, err := w.jobs[spyre.name].putMultipart(ctx, old.key(), old.bytes())
+	parts, err := w.jobs[spyre.name].PutMultipart(ctx, old.key(), old.bytes())
 	if err != nil {
 		return "", err
 	}
 	shown := []string{fmt.Sprintf("%s (%d parts)", old.key(), parts)}
 	for _, r := range []release{oldCP312, oldCP313, current, doomed, nightly, rival} {
-		if err := w.jobs[r.lane.name].put(ctx, r.key(), r.bytes()); err != nil {
+		if err := w.jobs[r.lane.name].Put(ctx, r.key(), r.bytes()); err != nil {
 			return "", err
 		}
 		shown = append(shown, r.key())

@@ -6,17 +6,18 @@ import (
 	"reflect"
 
 	"github.com/pytorch/platform-lane-operator/hack/sandbox"
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/job"
 )
 
 // denied is S3's refusal of a request that no policy allows.
 const denied = "AccessDenied"
 
 func (w *World) refusals() Chapter {
-	spyreJob := func() *session { return w.jobs[spyre.name] }
+	spyreJob := func() *job.Session { return w.jobs[spyre.name] }
 	bytes := current.bytes()
 	upload := func(key string) func(context.Context) (string, error) {
 		return func(ctx context.Context) (string, error) {
-			return refusedBy(spyreJob().put(ctx, key, bytes), denied)
+			return refusedBy(spyreJob().Put(ctx, key, bytes), denied)
 		}
 	}
 	name := current.wheel.Filename()
@@ -29,7 +30,7 @@ func (w *World) refusals() Chapter {
 		{"another package than the lane's", upload("whl/spyre/evil-1.0+spyre-py3-none-any.whl")},
 		{"overwriting a published wheel", w.overwrite},
 		{"deleting its own wheel", func(ctx context.Context) (string, error) {
-			return refusedBy(spyreJob().remove(ctx, current.key()), denied)
+			return refusedBy(spyreJob().Delete(ctx, current.key()), denied)
 		}},
 		{"a token of another repository", w.stranger(func(c *sandbox.Claims) {
 			c.Repository, c.RepositoryID = "mallory/torch-spyre", "666"
@@ -48,11 +49,11 @@ func (w *World) refusals() Chapter {
 
 // overwrite tries both ways: with and without saying that it must be new.
 func (w *World) overwrite(ctx context.Context) (string, error) {
-	job := w.jobs[spyre.name]
-	if _, err := refusedBy(job.put(ctx, current.key(), []byte("malware")), "PreconditionFailed"); err != nil {
+	session := w.jobs[spyre.name]
+	if _, err := refusedBy(session.Put(ctx, current.key(), []byte("malware")), "PreconditionFailed"); err != nil {
 		return "", err
 	}
-	return refusedBy(job.putOver(ctx, current.key(), []byte("malware")), denied)
+	return refusedBy(session.PutOver(ctx, current.key(), []byte("malware")), denied)
 }
 
 // stranger tries to assume spyre's role with a token that differs in one thing.
@@ -62,12 +63,12 @@ func (w *World) stranger(change func(*sandbox.Claims)) func(context.Context) (st
 		if err != nil {
 			return "", err
 		}
-		claims := claimsOf(lane)
+		claims := job.ClaimsOf(lane)
 		change(&claims)
-		if reflect.DeepEqual(claims, claimsOf(lane)) {
+		if reflect.DeepEqual(claims, job.ClaimsOf(lane)) {
 			return "", errors.New("the token is the right one: nothing is tested")
 		}
-		_, err = w.assume(ctx, lane, claims)
+		_, err = job.Assume(ctx, &w.Stack.Info, lane.Status.Role.ARN, claims)
 		return refusedBy(err, denied)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers"
 	"github.com/pytorch/platform-lane-operator/hack/sandbox"
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/job"
 )
 
 // World is the stage: the stack, the operator, and the tools of the people in
@@ -26,13 +27,12 @@ type World struct {
 	Client client.Client
 	// Root is the repository's folder, Dir one for the story's own files.
 	Root, Dir string
-	// Manager is the operator's program.
-	Manager string
+	Operator *sandbox.OperatorProcess
 
 	kubectl string
 	path    string
 	python  *python
-	jobs    map[string]*session
+	jobs    map[string]*job.Session
 }
 
 // Options say where the world is set up.
@@ -41,6 +41,8 @@ type Options struct {
 	Dir string
 	// Out shows the progress of builds.
 	Out io.Writer
+	// Operator says how the operator is run.
+	Operator sandbox.OperatorOptions
 }
 
 // Open builds what is missing, starts the stack and the operator, and installs
@@ -50,12 +52,13 @@ func Open(ctx context.Context, o Options) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{Root: root, Dir: filepath.Join(o.Dir, "story"), jobs: map[string]*session{}}
+	w := &World{Root: root, Dir: filepath.Join(o.Dir, "story"), jobs: map[string]*job.Session{}}
 	if err := os.MkdirAll(w.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	w.python = newPython(filepath.Join(w.Dir, "venv")) // Takes seconds: goes on meanwhile.
-	if w.Manager, err = sandbox.BuildOperator(ctx, o.Out); err != nil {
+	manager, err := sandbox.BuildOperator(ctx, o.Out)
+	if err != nil {
 		return nil, err
 	}
 	plugin, err := sandbox.BuildPlugin(ctx, o.Out)
@@ -69,14 +72,14 @@ func Open(ctx context.Context, o Options) (*World, error) {
 	if w.Stack, err = sandbox.Start(ctx, sandbox.Options{Dir: filepath.Join(o.Dir, "stack"), Out: o.Out}); err != nil {
 		return nil, err
 	}
-	if err := w.install(ctx); err != nil {
+	if err := w.install(ctx, manager, o.Operator); err != nil {
 		w.Close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *World) install(ctx context.Context) error {
+func (w *World) install(ctx context.Context, manager string, o sandbox.OperatorOptions) error {
 	if err := w.Stack.InstallCRDs(ctx, filepath.Join(w.Root, "config", "crd", "bases")); err != nil {
 		return err
 	}
@@ -91,7 +94,8 @@ func (w *World) install(ctx context.Context) error {
 	if w.Client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
-	return w.Stack.StartOperator(ctx, w.Manager, nil)
+	w.Operator, err = w.Stack.StartOperator(ctx, manager, o)
+	return err
 }
 
 // Close ends everything that Open started.

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/job"
 )
 
 // stillFor is how long something that must not happen is watched for. The
@@ -44,7 +45,7 @@ func (w *World) hardDeletion() Chapter {
 				"--mode=HardDelete", "--reason=malware", "--yes", "--wait", "--timeout=60s")
 		}},
 		{"no version of the bytes is left", func(ctx context.Context) (string, error) {
-			kept, markers, err := w.root().versions(ctx, doomed.key())
+			kept, markers, err := job.Root(&w.Stack.Info).Versions(ctx, doomed.key())
 			if err == nil && len(kept)+markers > 0 {
 				err = fmt.Errorf("%d versions and %d markers are left of %s", len(kept), markers, doomed.key())
 			}
@@ -94,7 +95,7 @@ func (w *World) unreachable(r release) func(context.Context) (string, error) {
 }
 
 func (w *World) keptForForensics(ctx context.Context) (string, error) {
-	kept, markers, err := w.root().versions(ctx, old.key())
+	kept, markers, err := job.Root(&w.Stack.Info).Versions(ctx, old.key())
 	if err != nil {
 		return "", err
 	}
@@ -113,7 +114,7 @@ func (w *World) evidence(ctx context.Context) (string, error) {
 	if y.Status.VerifiedCount == nil || *y.Status.VerifiedCount != 3 || y.Status.VerifiedTime == nil {
 		return "", fmt.Errorf("3 files of 2.9.0 should be verified: %+v", y.Status)
 	}
-	body, err := w.root().read(ctx, y.Status.Record)
+	body, err := job.Root(&w.Stack.Info).Read(ctx, y.Status.Record)
 	if err != nil {
 		return "", err
 	}
@@ -148,7 +149,7 @@ func (w *World) manifestDeleted(ctx context.Context) (string, error) {
 	}
 	// An upload makes the operator go over the lane once more.
 	fresh := wheelOf(spyre, "2.9.2", "py3-none-any", 0)
-	if err := w.jobs[spyre.name].put(ctx, fresh.key(), fresh.bytes()); err != nil {
+	if err := w.jobs[spyre.name].Put(ctx, fresh.key(), fresh.bytes()); err != nil {
 		return "", err
 	}
 	if err := w.listed(ctx, fresh); err != nil {

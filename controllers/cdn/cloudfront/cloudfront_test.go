@@ -166,7 +166,7 @@ func TestErrorKinds(t *testing.T) {
 			})
 			_, err := c.Invalidate(t.Context(), "t", []string{"/"})
 			got := (*cdn.Error)(nil)
-			if !errors.As(err, &got) || got.Kind != test.want || got.Op != cdn.OpInvalidate || got.Distribution != "E1" {
+			if !errors.As(err, &got) || !errors.Is(got.Kind, test.want) || got.Op != cdn.OpInvalidate || got.Distribution != "E1" {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			if n := requests.Load(); n != test.requests {

@@ -142,8 +142,8 @@ func quota(ctx context.Context, t *testing.T, s Server) {
 	noError(t, err)
 }
 
-func givingUp(_ context.Context, t *testing.T, s Server) {
-	gone, cancel := context.WithCancel(context.Background())
+func givingUp(ctx context.Context, t *testing.T, s Server) {
+	gone, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err := s.CDN.Invalidate(gone, token(t), []string{"/whl/"})
 	_, statusErr := s.CDN.Status(gone, "I0NOSUCHTHING0")

@@ -210,7 +210,7 @@ func failure(op string, err error) error {
 			break
 		}
 	}
-	if err != out.Kind {
+	if err != out.Kind { //nolint:errorlint // what wraps the sentinel has more to say than the sentinel itself
 		out.Cause = err
 	}
 	return out

@@ -1,7 +1,6 @@
 package sqs_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,12 +14,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/pytorch/platform-lane-operator/controllers/events"
 	"github.com/pytorch/platform-lane-operator/controllers/events/contract"
 	"github.com/pytorch/platform-lane-operator/controllers/events/sqs"
+	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+	"github.com/pytorch/platform-lane-operator/controllers/objectstore/s3"
 	"github.com/pytorch/platform-lane-operator/hack/sandbox"
 )
 
@@ -114,11 +114,12 @@ func empty(t *testing.T, q contract.Queue) {
 
 func realUpload(t *testing.T, stack *sandbox.Stack, q contract.Queue) {
 	const key = "whl/spyre/torch-2.9.0+spyre an upload.whl"
-	client := awss3.NewFromConfig(awsConfig(stack.RootAccessKeyID, stack.RootSecretAccessKey), func(o *awss3.Options) {
-		o.BaseEndpoint, o.UsePathStyle = &stack.S3Endpoint, true
-	})
-	_, err := client.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: &stack.Bucket, Key: aws.String(key), Body: bytes.NewReader([]byte("wheel"))})
+	cfg := awsConfig(stack.RootAccessKeyID, stack.RootSecretAccessKey)
+	bucket, err := s3.New(t.Context(), s3.Config{Bucket: stack.Bucket, Region: cfg.Region, Endpoint: stack.S3Endpoint, Credentials: cfg.Credentials})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bucket.Put(t.Context(), key, []byte("wheel"), objectstore.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -167,7 +168,7 @@ func TestErrorKinds(t *testing.T) {
 			}
 			_, err = source.Receive(t.Context())
 			got := (*events.Error)(nil)
-			if !errors.As(err, &got) || got.Kind != want || got.Op != events.OpReceive || !strings.HasSuffix(got.Queue, "/0/q") {
+			if !errors.As(err, &got) || !errors.Is(got.Kind, want) || got.Op != events.OpReceive || !strings.HasSuffix(got.Queue, "/0/q") {
 				t.Errorf("got %v, want %v", err, want)
 			}
 		})

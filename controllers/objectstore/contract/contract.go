@@ -179,7 +179,7 @@ func (s subject) wantError(err, kind error, op, key string) {
 	if !errors.As(err, &got) {
 		s.t.Fatalf("error %v (%T) is not an *objectstore.Error", err, err)
 	}
-	if got.Kind != kind || got.Op != op || got.Bucket != s.Bucket.Bucket() || got.Key != key {
+	if !errors.Is(got.Kind, kind) || got.Op != op || got.Bucket != s.Bucket.Bucket() || got.Key != key {
 		s.t.Errorf("error says kind %v, op %s, bucket %s, key %q; want %v, %s, %s, %q",
 			got.Kind, got.Op, got.Bucket, got.Key, kind, op, s.Bucket.Bucket(), key)
 	}

@@ -200,7 +200,7 @@ func (s *Store) fail(op, key string, err error) error {
 			break
 		}
 	}
-	if err != out.Kind {
+	if err != out.Kind { //nolint:errorlint // what wraps the sentinel has more to say than the sentinel itself
 		out.Cause = err
 	}
 	return out

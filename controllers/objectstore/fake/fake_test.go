@@ -70,7 +70,10 @@ func TestCalls(t *testing.T) {
 		s.Seed(fmt.Sprintf("k%02d", i), nil, fake.SeedOptions{})
 	}
 	put(t, s, "k20", "")
-	for range s.List(t.Context(), "k") { //nolint:revive // to its end
+	for _, err := range s.List(t.Context(), "k") {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := s.Head(t.Context(), "absent"); err == nil {
 		t.Error("no error")

@@ -43,13 +43,14 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.bytes.Read(p)
 	b.stall.Stop()
 	b.left -= int64(n)
+	ended := err == io.EOF //nolint:errorlint // a Reader ends with io.EOF itself; a wrapped one is a broken connection
 	switch {
 	case b.left < 0:
-		err = errors.New("the server sent more bytes than it announced")
-	case err == io.EOF && b.left > 0:
-		err = io.ErrUnexpectedEOF
+		err, ended = errors.New("the server sent more bytes than it announced"), false
+	case ended && b.left > 0:
+		err, ended = io.ErrUnexpectedEOF, false
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !ended {
 		if errors.Is(context.Cause(b.open), errStalled) {
 			err = fmt.Errorf("%w: %w", errStalled, err)
 		}

@@ -40,7 +40,7 @@ func TestBodies(t *testing.T) {
 			w.Header().Set("Content-Length", "6")
 			for range n {
 				_, _ = io.WriteString(w, "x")
-				w.(http.Flusher).Flush()
+				_ = http.NewResponseController(w).Flush()
 				time.Sleep(100 * time.Millisecond)
 			}
 			if n < 6 {
@@ -66,7 +66,7 @@ func TestBodies(t *testing.T) {
 		store, _ := stub(t, limits, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "2")
 			_, _ = io.WriteString(w, "a")
-			w.(http.Flusher).Flush()
+			_ = http.NewResponseController(w).Flush()
 			time.Sleep(600 * time.Millisecond)
 			_, _ = io.WriteString(w, "b")
 		})
@@ -91,7 +91,7 @@ func TestBodies(t *testing.T) {
 	})
 	t.Run("of unknown length", func(t *testing.T) {
 		store, _ := stub(t, nil, func(w http.ResponseWriter, _ *http.Request) {
-			w.(http.Flusher).Flush()
+			_ = http.NewResponseController(w).Flush()
 			_, _ = io.WriteString(w, "abc")
 		})
 		if _, _, err := store.Get(t.Context(), "k", objectstore.GetOptions{}); !errors.Is(err, objectstore.ErrUnavailable) {
@@ -102,7 +102,7 @@ func TestBodies(t *testing.T) {
 		store, _ := stub(t, nil, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "6")
 			_, _ = io.WriteString(w, "abc")
-			w.(http.Flusher).Flush()
+			_ = http.NewResponseController(w).Flush()
 			dropConnection(w, nil)
 		})
 		_, _, err := objectstore.ReadAll(t.Context(), store, "k", 0)

@@ -96,7 +96,7 @@ func (s *store) uploadParts(ctx context.Context, source objectstore.Info, to, up
 	for i := range count {
 		first := int64(i) * size
 		last := min(first+size, source.Size) - 1
-		number := aws.Int32(int32(i + 1)) //nolint:gosec // at most maxParts
+		number := aws.Int32(int32(i + 1))
 		group.Go(func() error {
 			limited, cancel := s.call(groupCtx, size)
 			defer cancel()

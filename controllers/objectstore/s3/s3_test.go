@@ -84,7 +84,7 @@ func TestErrorKinds(t *testing.T) {
 			store, _ := stub(t, nil, func(w http.ResponseWriter, _ *http.Request) { answer(w, test.status, test.code, test.message) })
 			_, _, err := store.Get(t.Context(), "k", objectstore.GetOptions{})
 			got := (*objectstore.Error)(nil)
-			if !errors.As(err, &got) || got.Kind != test.want {
+			if !errors.As(err, &got) || !errors.Is(got.Kind, test.want) {
 				t.Fatalf("got %v, want %v", err, test.want)
 			}
 			if got.Op != objectstore.OpGet || got.Key != "k" || got.Bucket != "wheels" {
@@ -151,7 +151,7 @@ func TestConditionalWriteIsNotRepeatedBlindly(t *testing.T) {
 }
 
 func dropConnection(w http.ResponseWriter, _ *http.Request) {
-	conn, _, err := w.(http.Hijacker).Hijack()
+	conn, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
 		_ = conn.Close()
 	}

@@ -3,6 +3,7 @@ package s3_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -105,10 +106,11 @@ func start() (*gateway, error) {
 			if response.StatusCode == http.StatusOK {
 				return g, nil
 			}
+			err = errors.New(response.Status)
 		}
 		if time.Now().After(deadline) {
 			g.stop()
-			return nil, fmt.Errorf("versitygw did not come up on %s: %v\n%s", g.endpoint, err, log.String())
+			return nil, fmt.Errorf("versitygw did not come up on %s: %w\n%s", g.endpoint, err, log.String())
 		}
 	}
 }

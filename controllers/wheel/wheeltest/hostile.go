@@ -48,7 +48,7 @@ func Hostile(platform string) ([]HostileWheel, error) {
 // hostileNames are good wheels under names that must not be listed.
 func hostileNames(base Wheel, good []byte) []HostileWheel {
 	name, version := base.Filename(), base.Version
-	renamed := func(old, new string) string { return strings.Replace(name, old, new, 1) }
+	renamed := func(from, to string) string { return strings.Replace(name, from, to, 1) }
 	var all []HostileWheel
 	add := func(title, filename string, reason wheel.Reason) {
 		all = append(all, HostileWheel{title, filename, good, reason})
@@ -99,7 +99,7 @@ func hostileNames(base Wheel, good []byte) []HostileWheel {
 // hostileMetadata are well-formed archives with METADATA that lies.
 func hostileMetadata(base Wheel) ([]HostileWheel, error) {
 	text := string(base.MetadataBytes())
-	renamed := func(old, new string) []byte { return []byte(strings.Replace(text, old, new, 1)) }
+	renamed := func(from, to string) []byte { return []byte(strings.Replace(text, from, to, 1)) }
 	var all []HostileWheel
 	for _, c := range []struct {
 		title    string
@@ -245,18 +245,18 @@ func hostileBytes(base Wheel, good, prefixed []byte) []HostileWheel {
 	add("a hidden record in the directory", wheel.ReasonZipAmbiguous, func() []byte {
 		record := good[directoryName-46 : directoryName+len(metadataName)]
 		data := slices.Concat(good[:end], record, good[end:])
-		le.PutUint32(data[end+len(record)+12:], uint32(end-start+len(record)))
+		put32(data[end+len(record)+12:], end-start+len(record))
 		return data
 	}())
 	long := zip64(good, start, end)
 	add("two end records that disagree", wheel.ReasonZipAmbiguous, func() []byte {
 		data := bytes.Clone(long)
-		le.PutUint32(data[len(data)-6:], uint32(start-1))
+		put32(data[len(data)-6:], start-1)
 		return data
 	}())
 	add("a ZIP64 locator that points elsewhere", wheel.ReasonZipAmbiguous, func() []byte {
 		data := bytes.Clone(long)
-		le.PutUint64(data[len(data)-endLen-12:], uint64(end-1))
+		put64(data[len(data)-endLen-12:], end-1)
 		return data
 	}())
 	add("an entry that overlaps", wheel.ReasonZipAmbiguous, patched(directoryName-26, 0xff, 0x7f))
@@ -289,10 +289,10 @@ func zip64(good []byte, start, end int) []byte {
 	le.PutUint64(rec[4:], 44)
 	le.PutUint64(rec[24:], entries)
 	le.PutUint64(rec[32:], entries)
-	le.PutUint64(rec[40:], uint64(end-start))
-	le.PutUint64(rec[48:], uint64(start))
+	put64(rec[40:], end-start)
+	put64(rec[48:], start)
 	locator := append([]byte("PK\x06\x07"), make([]byte, 16)...)
-	le.PutUint64(locator[8:], uint64(end))
+	put64(locator[8:], end)
 	le.PutUint32(locator[16:], 1)
 	return slices.Concat(good[:end], rec, locator, short)
 }
@@ -306,6 +306,15 @@ func insertHidden(good []byte, start, end int) []byte {
 	}
 	hidden = hidden[:bytes.LastIndex(hidden, []byte("PK\x01\x02"))]
 	data := slices.Concat(good[:start], hidden, good[start:])
-	binary.LittleEndian.PutUint32(data[end+len(hidden)+16:], uint32(start+len(hidden)))
+	put32(data[end+len(hidden)+16:], start+len(hidden))
 	return data
+}
+
+// put32 and put64 write an offset into one of these archives, which are small.
+func put32(to []byte, offset int) {
+	binary.LittleEndian.PutUint32(to, uint32(offset)) //nolint:gosec // far below 4 GB
+}
+
+func put64(to []byte, offset int) {
+	binary.LittleEndian.PutUint64(to, uint64(offset)) //nolint:gosec // not negative
 }

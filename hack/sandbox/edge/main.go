@@ -39,15 +39,15 @@ const (
 func main() {
 	path := flag.String("config", "", "the edge's configuration file (required)")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *path); err != nil {
+	if err := run(*path); err != nil {
 		fmt.Fprintln(os.Stderr, "edge:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, path string) error {
+func run(path string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	c, err := config.Load(path)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func run(ctx context.Context, path string) error {
 	if err := os.Chdir(c.DataDir); err != nil {
 		return err
 	}
-	e, err := assemble(c)
+	e, err := assemble(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ type listener struct {
 	handler             http.Handler
 }
 
-func assemble(c *config.Config) (*edge, error) {
+func assemble(ctx context.Context, c *config.Config) (*edge, error) {
 	counter, faults := &calls.Counter{}, &fault.Board{}
 	root := iam.Credentials{AccessKeyID: c.Root.AccessKeyID, SecretAccessKey: c.Root.SecretAccessKey}
 	store, err := iam.OpenStore(filepath.Join(c.DataDir, "iam"))
@@ -91,7 +91,7 @@ func assemble(c *config.Config) (*edge, error) {
 		return nil, err
 	}
 	webIdentity := sts.New(issuer, store)
-	if err := account.Identities(context.Background(), store, c, webIdentity.ProviderARN(), webIdentity.ProviderURL()); err != nil {
+	if err := account.Identities(ctx, store, c, webIdentity.ProviderARN(), webIdentity.ProviderURL()); err != nil {
 		return nil, err
 	}
 	gate := iam.NewGate(store, root)
@@ -171,7 +171,7 @@ func (e *edge) run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	stopCtx, stop := context.WithTimeout(context.Background(), shutdownTimeout)
+	stopCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer stop()
 	for _, srv := range servers {
 		if shutdownErr := srv.Shutdown(stopCtx); shutdownErr != nil {

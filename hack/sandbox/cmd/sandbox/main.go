@@ -19,12 +19,14 @@ import (
 	"github.com/pytorch/platform-lane-operator/hack/sandbox"
 )
 
-const usage = `usage: sandbox [-dir folder] build|up|down|env
+const usage = `usage: sandbox [-dir folder] build|up|down|env|publish
 
   build  make the stack's programs (bin/sandbox); about 12 minutes the first time
   up     run the stack until Ctrl-C
   down   end the stack that runs on the folder
   env    print shell commands that point kubectl and the AWS CLI at the stack
+  publish NAMESPACE/LANE PACKAGE==VERSION [CHANNEL]
+         play the vendor's upload job: token, role, a small stand-in wheel
 `
 
 func main() {
@@ -38,6 +40,7 @@ func main() {
 func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	dir := flags.String("dir", "", "data folder (default: "+sandbox.DefaultDir+" in the repository)")
+	without := flags.Bool("without-operator", false, "up: run the stack alone")
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage) }
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -52,18 +55,31 @@ func run(args []string, out io.Writer) error {
 		_, err := sandbox.Build(ctx, out)
 		return err
 	case "up":
-		return up(ctx, *dir, out)
+		return up(ctx, *dir, !*without, out)
 	case "down":
 		return sandbox.Down(*dir, out)
 	case "env":
 		return env(*dir, out)
+	case "publish":
+		return publish(ctx, *dir, flags.Args()[1:], out)
 	default:
 		return errors.New("say what to do\n" + usage)
 	}
 }
 
 // up runs the stack until the context ends or a part of it does.
-func up(ctx context.Context, dir string, out io.Writer) error {
+func up(ctx context.Context, dir string, withOperator bool, out io.Writer) error {
+	var manager, plugin string
+	if withOperator {
+		fmt.Fprintln(out, "building the operator and the kubectl plugin")
+		var err error
+		if manager, err = sandbox.BuildOperator(ctx, out); err != nil {
+			return err
+		}
+		if plugin, err = sandbox.BuildPlugin(ctx, out); err != nil {
+			return err
+		}
+	}
 	stack, err := sandbox.Start(ctx, sandbox.Options{Dir: dir, Out: out})
 	if err != nil {
 		return err
@@ -82,7 +98,13 @@ func up(ctx context.Context, dir string, out io.Writer) error {
 	if err := installProductCRDs(ctx, stack, out); err != nil {
 		return err
 	}
-	describe(out, &stack.Info)
+	if withOperator {
+		if _, err := stack.StartOperator(ctx, manager, sandbox.OperatorOptions{}); err != nil {
+			return err
+		}
+		fmt.Fprintln(out, "  the operator is ready")
+	}
+	describe(out, &stack.Info, filepath.Dir(plugin))
 	return stack.WaitAny(ctx)
 }
 
@@ -101,7 +123,7 @@ func installProductCRDs(ctx context.Context, stack *sandbox.Stack, out io.Writer
 	return stack.InstallCRDs(ctx, crds)
 }
 
-func describe(out io.Writer, i *sandbox.Info) {
+func describe(out io.Writer, i *sandbox.Info, plugins string) {
 	fmt.Fprintf(out, `
   Kubernetes  %s
               export KUBECONFIG=%s
@@ -114,26 +136,34 @@ func describe(out io.Writer, i *sandbox.Info) {
   logs        %s
   all of it   %s (holds secrets)
 
-Try next:
-  eval "$(go run ./hack/sandbox/cmd/sandbox env)"
-  kubectl api-resources --api-group=iam.services.k8s.aws
-  aws s3 ls s3://%s/
+Try next, in another terminal:
+  eval "$(go run ./hack/sandbox/cmd/sandbox env)"; export PATH="%s:$PATH"
+  kubectl apply -f config/samples/namespaces.yaml -f config/samples/distribution_v1alpha1_platformlane_spyre.yaml
+  kubectl get lanes -A
+  go run ./hack/sandbox/cmd/sandbox publish vendor-ibm/spyre torch==2.9.0
+  pip download --no-deps torch==2.9.0+spyre --index-url %s/whl/spyre/
+  kubectl create yank torch==2.9.0+spyre --lane spyre --mode Quarantine --reason "trying it" --wait -n vendor-ibm
 
 Ctrl-C stops everything; the data stays.
 `, i.KubeAPIServer, i.Kubeconfig, i.S3Endpoint, i.Bucket, i.MirrorBucket, i.UnversionedBucket,
 		i.IAMEndpoint, i.TokenEndpoint, i.CDNURL, i.MirrorURL, i.CloudFrontEndpoint, i.DistributionID,
-		i.QueueURL, i.LogDir, filepath.Join(i.Dir, "stack.json"), i.Bucket)
+		i.QueueURL, i.LogDir, filepath.Join(i.Dir, "stack.json"), plugins, i.CDNURL)
 }
 
-func env(dir string, out io.Writer) error {
+// loadInfo reads how to reach the stack of a folder, or of the default one.
+func loadInfo(dir string) (*sandbox.Info, error) {
 	if dir == "" {
 		root, err := sandbox.RepositoryRoot()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		dir = filepath.Join(root, sandbox.DefaultDir)
 	}
-	i, err := sandbox.Load(dir)
+	return sandbox.Load(dir)
+}
+
+func env(dir string, out io.Writer) error {
+	i, err := loadInfo(dir)
 	if err != nil {
 		return err
 	}

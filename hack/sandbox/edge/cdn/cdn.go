@@ -96,7 +96,8 @@ func (c *CDN) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.serve(w, r, cached, "Hit")
 		return
 	}
-	answer, err := c.flights.do(path, func() (*answer, error) { return c.fetch(path, cached, since) })
+	shared := context.WithoutCancel(r.Context()) // others may wait for this answer when r has gone
+	answer, err := c.flights.do(path, func() (*answer, error) { return c.fetch(shared, path, cached, since) })
 	switch {
 	case err != nil && cached != nil && cached.status == http.StatusOK:
 		c.serve(w, r, cached, "Hit") // a stale object beats an origin that fails
@@ -117,8 +118,8 @@ type answer struct {
 }
 
 // fetch asks the origin and stores what may be stored.
-func (c *CDN) fetch(path string, stale *response, since uint64) (*answer, error) {
-	req, err := c.request(context.Background(), http.MethodGet, path)
+func (c *CDN) fetch(ctx context.Context, path string, stale *response, since uint64) (*answer, error) {
+	req, err := c.request(ctx, http.MethodGet, path)
 	if err != nil {
 		return nil, err
 	}

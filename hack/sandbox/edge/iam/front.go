@@ -14,10 +14,11 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/calls"
-	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/fault"
 	"github.com/versity/versitygw/iamapi/iamerr"
 	"github.com/versity/versitygw/iamapi/policy"
+
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/calls"
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/fault"
 )
 
 // WebIdentity decides AssumeRoleWithWebIdentity for the issuers it knows.

@@ -9,9 +9,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/config"
 	"github.com/versity/versitygw/iamapi"
 	"github.com/versity/versitygw/iamapi/private"
+
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/config"
 )
 
 const (

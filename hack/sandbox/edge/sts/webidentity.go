@@ -21,12 +21,13 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
-	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/config"
-	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/oidc"
 	"github.com/versity/versitygw/iamapi/iamerr"
 	"github.com/versity/versitygw/iamapi/policy"
 	"github.com/versity/versitygw/iamapi/storage"
 	"github.com/versity/versitygw/iamapi/types"
+
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/config"
+	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/oidc"
 )
 
 // Session length in seconds, as STS bounds it.

@@ -100,7 +100,11 @@ func (f *fixture) assume(t *testing.T, claims jwt.MapClaims, change url.Values) 
 	if err != nil {
 		return nil, err
 	}
-	return out.(*types.AssumeRoleWithWebIdentityResponse), nil
+	response, ok := out.(*types.AssumeRoleWithWebIdentityResponse)
+	if !ok {
+		t.Fatalf("the answer is a %T", out)
+	}
+	return response, nil
 }
 
 func code(err error) string {

@@ -1,10 +1,10 @@
-package story
+// Package job plays a CI job on the local stack: it shows an OIDC token, assumes
+// a lane's role and uploads, as a vendor's workflow does.
+package job
 
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"strconv"
 
@@ -13,20 +13,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/hack/sandbox"
 )
 
-// session is what a CI job holds after it assumed a lane's role.
-type session struct {
+// Session is what a CI job holds after it assumed a lane's role.
+type Session struct {
 	s3     *s3.Client
 	bucket string
 }
 
-// claimsOf are the claims of the token that GitHub gives the lane's upload job.
-func claimsOf(lane *v1alpha1.PlatformLane) sandbox.Claims {
+// ClaimsOf are the claims of the token that GitHub gives the lane's upload job.
+func ClaimsOf(lane *v1alpha1.PlatformLane) sandbox.Claims {
 	p := lane.Spec.Publishers[0].GitHubActions
 	return sandbox.Claims{
 		Repository: p.Repository, RepositoryID: strconv.FormatInt(p.RepositoryID, 10), RepositoryOwnerID: strconv.FormatInt(p.RepositoryOwnerID, 10),
@@ -34,51 +33,51 @@ func claimsOf(lane *v1alpha1.PlatformLane) sandbox.Claims {
 	}
 }
 
-// assume gets a token with these claims and exchanges it for the lane's role.
-func (w *World) assume(ctx context.Context, lane *v1alpha1.PlatformLane, claims sandbox.Claims) (*session, error) {
-	token, err := w.Stack.Token(ctx, claims)
+// Assume gets a token with these claims and exchanges it for a lane's role.
+func Assume(ctx context.Context, stack *sandbox.Info, roleARN string, claims sandbox.Claims) (*Session, error) {
+	token, err := stack.Token(ctx, claims)
 	if err != nil {
 		return nil, err
 	}
-	client := sts.New(sts.Options{Region: w.Stack.Region, BaseEndpoint: aws.String(w.Stack.STSEndpoint)})
+	client := sts.New(sts.Options{Region: stack.Region, BaseEndpoint: aws.String(stack.STSEndpoint)})
 	out, err := client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: aws.String(lane.Status.Role.ARN), RoleSessionName: aws.String("upload"), WebIdentityToken: aws.String(token),
+		RoleArn: aws.String(roleARN), RoleSessionName: aws.String("upload"), WebIdentityToken: aws.String(token),
 	})
 	if err != nil {
 		return nil, err
 	}
 	c := out.Credentials
-	return w.sessionWith(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken), nil
+	return open(stack, *c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken), nil
 }
 
-func (w *World) sessionWith(id, secret, token string) *session {
-	return &session{bucket: w.Stack.Bucket, s3: s3.New(s3.Options{
-		Region: w.Stack.Region, BaseEndpoint: aws.String(w.Stack.S3Endpoint), UsePathStyle: true,
+func open(stack *sandbox.Info, id, secret, token string) *Session {
+	return &Session{bucket: stack.Bucket, s3: s3.New(s3.Options{
+		Region: stack.Region, BaseEndpoint: aws.String(stack.S3Endpoint), UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, token),
 	})}
 }
 
-// root may look at everything: it plays the forensic examiner.
-func (w *World) root() *session {
-	return w.sessionWith(w.Stack.RootAccessKeyID, w.Stack.RootSecretAccessKey, "")
+// Root may look at everything: it plays the forensic examiner.
+func Root(stack *sandbox.Info) *Session {
+	return open(stack, stack.RootAccessKeyID, stack.RootSecretAccessKey, "")
 }
 
-// put uploads in one request, write-once as the lane's role demands.
-func (s *session) put(ctx context.Context, key string, body []byte) error {
+// Put uploads in one request, write-once as the lane's role demands.
+func (s *Session) Put(ctx context.Context, key string, body []byte) error {
 	_, err := s.s3.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body), IfNoneMatch: aws.String("*"),
 	})
 	return err
 }
 
-// putOver uploads without saying that the key must be new.
-func (s *session) putOver(ctx context.Context, key string, body []byte) error {
+// PutOver uploads without saying that the key must be new.
+func (s *Session) PutOver(ctx context.Context, key string, body []byte) error {
 	_, err := s.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body)})
 	return err
 }
 
-// read fetches an object with the session's own credential.
-func (s *session) read(ctx context.Context, key string) ([]byte, error) {
+// Read fetches an object with the session's own credential.
+func (s *Session) Read(ctx context.Context, key string) ([]byte, error) {
 	out, err := s.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
 	if err != nil {
 		return nil, err
@@ -87,11 +86,14 @@ func (s *session) read(ctx context.Context, key string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(out.Body, maxBody))
 }
 
+// maxBody bounds what is read of an object, in bytes.
+const maxBody = 64 << 20
+
 // partSize is S3's smallest part, in bytes.
 const partSize = 5 << 20
 
-// putMultipart uploads in parts, as clients do with large wheels.
-func (s *session) putMultipart(ctx context.Context, key string, body []byte) (parts int, err error) {
+// PutMultipart uploads in parts, as clients do with large wheels.
+func (s *Session) PutMultipart(ctx context.Context, key string, body []byte) (parts int, err error) {
 	upload, err := s.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &s.bucket, Key: &key})
 	if err != nil {
 		return 0, err
@@ -117,15 +119,15 @@ func (s *session) putMultipart(ctx context.Context, key string, body []byte) (pa
 	return len(done), err
 }
 
-// remove deletes an object.
-func (s *session) remove(ctx context.Context, key string) error {
+// Delete deletes an object.
+func (s *Session) Delete(ctx context.Context, key string) error {
 	_, err := s.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
 	return err
 }
 
-// versions counts the stored versions that have bytes, and the delete markers,
-// of a key.
-func (s *session) versions(ctx context.Context, key string) (kept []s3types.ObjectVersion, markers int, err error) {
+// Versions are the stored versions of a key that have bytes; markers counts its
+// delete markers.
+func (s *Session) Versions(ctx context.Context, key string) (kept []s3types.ObjectVersion, markers int, err error) {
 	out, err := s.s3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: &key})
 	if err != nil {
 		return nil, 0, err
@@ -143,16 +145,3 @@ func (s *session) versions(ctx context.Context, key string) (kept []s3types.Obje
 	return kept, markers, nil
 }
 
-// refusedBy demands that the server refused with one of these codes.
-func refusedBy(err error, codes ...string) (string, error) {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return "", fmt.Errorf("expected a refusal, got: %v", err) //nolint:errorlint // nil is one of the cases.
-	}
-	for _, code := range codes {
-		if api.ErrorCode() == code {
-			return code, nil
-		}
-	}
-	return "", fmt.Errorf("expected %v, got %w", codes, err)
-}
