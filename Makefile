@@ -15,6 +15,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Modules beside the main one that hold Go code of ours (hack/sandbox/build/* only pin programs).
 NESTED_MODULES := $(patsubst %/go.mod,%,$(shell find hack test -name go.mod -not -path 'hack/sandbox/build/*' 2>/dev/null | sort))
+# `make verify` runs what hack/tools holds.
+TESTED_MODULES := $(filter-out hack/tools,$(NESTED_MODULES))
 ALL_MODULES    := . $(patsubst %/go.mod,%,$(shell find hack test -name go.mod 2>/dev/null | sort))
 GO_FOLDERS     := $(wildcard api controllers cmd hack test)
 
@@ -63,23 +65,21 @@ run: ## Run the operator against the local stack.
 ##@ Test
 
 .PHONY: test
-test: build test-unit ## Run every test: units, contracts, API server, and the story end to end.
-	go test -timeout 30m -p 1 ./test/...
+test: build sandbox-programs ## Run every test: units, contracts, API server, and the story end to end.
+	@hack/tools/test $(TESTED_MODULES)
 
 .PHONY: test-unit
 test-unit: sandbox-programs ## Run the packages' own tests; a port's contract meets its real server there.
-	@for module in $(filter-out hack/tools,$(NESTED_MODULES)); do \
-		echo "go -C $$module test ./..."; go -C $$module test -timeout 10m ./...; \
-	done
-	go test -timeout 20m $$(go list ./... | grep -v '^$(MODULE)/test\(/\|$$\)')
+	go test -timeout 10m ./api/... ./controllers/... ./cmd/...
 
 .PHONY: test-integration
-test-integration: sandbox-programs ## Run the tests against a real API server and real S3.
-	go test -timeout 15m -p 1 ./test/integration/...
+test-integration: sandbox-programs ## Run the tests of the API server's answers, of the lanes' permissions, and of the local stack.
+	@for module in $(TESTED_MODULES); do echo "go -C $$module test ./..."; go -C $$module test -timeout 10m ./...; done
+	go test -timeout 10m $$(go list ./hack/... ./test/... | grep -v '/test/e2e$$')
 
 .PHONY: test-e2e
 test-e2e: sandbox-programs ## Run the story as a test suite on the local stack.
-	go test -timeout 30m -p 1 ./test/e2e/...
+	go test -count=1 -timeout 30m ./test/e2e
 
 ##@ Develop
 

@@ -143,6 +143,6 @@ const LaneFinalizer = "distribution.pytorch.org/lane"
 // spec.onDelete asks.
 const YankFinalizer = "distribution.pytorch.org/yank"
 
-// RequesterAnnotation is where the admission policy of this operator writes who
-// created a Yank. Nobody else can set it.
+// RequesterAnnotation is where the admission policies of config/policy write who
+// created a Yank. Where they are installed, nobody else can set or change it.
 const RequesterAnnotation = "distribution.pytorch.org/requester"

@@ -224,6 +224,7 @@ func TestWaitSeesTheDeletion(t *testing.T) {
 		w := newWorld(t)
 		w.meanwhile(func(ctx context.Context, key client.ObjectKey) {
 			w.write(ctx, key, accepted)
+			ctx = context.WithoutCancel(ctx) // the test may be over before the deletion is answered
 			y := &v1alpha1.Yank{ObjectMeta: metav1.ObjectMeta{Name: key.Name, Namespace: key.Namespace}}
 			err := w.admin.Patch(ctx, y, client.RawPatch(types.MergePatchType, finalizerPatch(finalizers)))
 			if err = errors.Join(err, w.admin.Delete(ctx, y)); err != nil {

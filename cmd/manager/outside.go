@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/prometheus/client_golang/prometheus"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/pytorch/platform-lane-operator/controllers/cdn"
@@ -99,7 +101,19 @@ func newEvents(ctx context.Context, cfg *operatorconfig.Config) (events.Source, 
 	if err != nil {
 		return nil, err
 	}
-	return sqs.New(loaded, sqs.Config{QueueURL: cfg.Events.QueueURL, Endpoint: cfg.Events.Endpoint})
+	poison := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "lane_events_poison_total", Help: "Messages of the event queue that could not be read and were removed.",
+	})
+	if err := metrics.Registry.Register(poison); err != nil {
+		return nil, err
+	}
+	return sqs.New(loaded, sqs.Config{
+		QueueURL: cfg.Events.QueueURL, Endpoint: cfg.Events.Endpoint,
+		OnPoison: func(id string, err error) {
+			poison.Inc()
+			ctrl.Log.WithName("events").Error(err, "removed a message that cannot be read; the lanes are polled all the same", "id", id)
+		},
+	})
 }
 
 // load is AWS' configuration from the default chain, or with the credentials of

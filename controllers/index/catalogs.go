@@ -27,7 +27,10 @@ func (r Ref) key() string { return layout.CatalogKey(r.Platform, r.Channel, r.Pr
 func (e *Engine) Catalogs(ctx context.Context, platform string) ([]*catalog.Catalog, error) {
 	var out []*catalog.Catalog
 	for _, channel := range layout.Channels() {
-		found, err := e.channelCatalogs(ctx, platform, channel)
+		found, broken, err := e.channelCatalogs(ctx, platform, channel)
+		if err == nil {
+			err = joined(broken)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -38,27 +41,39 @@ func (e *Engine) Catalogs(ctx context.Context, platform string) ([]*catalog.Cata
 	return out, nil
 }
 
-// channelCatalogs reads the catalogs of one channel, by project.
-func (e *Engine) channelCatalogs(ctx context.Context, platform string, channel v1alpha1.ChannelName) (map[string]stored, error) {
+// channelCatalogs reads the catalogs of one channel, by project. broken are
+// those that are there and cannot be read: they keep nobody from the others.
+func (e *Engine) channelCatalogs(ctx context.Context, platform string, channel v1alpha1.ChannelName) (found map[string]stored, broken map[string]error, err error) {
 	prefix := layout.CatalogPrefix(platform, channel)
-	out := map[string]stored{}
+	found, broken = map[string]stored{}, map[string]error{}
 	for obj, err := range e.Primary().Store.List(ctx, prefix) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		project, ok := strings.CutSuffix(strings.TrimPrefix(obj.Key, prefix), ".json")
 		if !ok || strings.Contains(project, "/") {
 			continue
 		}
 		have, err := e.read(ctx, Ref{platform, channel, project}, obj.ETag)
-		if err != nil {
-			return nil, err
-		}
-		if have.cat != nil {
-			out[project] = have
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil, err
+		case err != nil:
+			broken[project] = err
+		case have.cat != nil:
+			found[project] = have
 		}
 	}
-	return out, nil
+	return found, broken, nil
+}
+
+// joined is all errors of a map, in the order of its keys.
+func joined(byName map[string]error) error {
+	var errs []error
+	for _, name := range sortedKeys(byName) {
+		errs = append(errs, byName[name])
+	}
+	return errors.Join(errs...)
 }
 
 // read returns the catalog that the bucket holds under this ETag, or a newer
@@ -147,6 +162,21 @@ func (e *Engine) remember(key string, have stored) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.catalogs[key] = have
+}
+
+// rememberedIn are the catalogs of a channel as this engine knew them last, by
+// project.
+func (e *Engine) rememberedIn(platform string, channel v1alpha1.ChannelName) map[string]*catalog.Catalog {
+	prefix := layout.CatalogPrefix(platform, channel)
+	out := map[string]*catalog.Catalog{}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key, have := range e.catalogs {
+		if strings.HasPrefix(key, prefix) {
+			out[have.cat.Project] = have.cat
+		}
+	}
+	return out
 }
 
 func (e *Engine) forget(key string) {

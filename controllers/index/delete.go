@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,9 @@ import (
 
 // DeleteFiles removes every version of a retired lane's files from every store.
 // Pages stay (they are empty), and so does what a Yank keeps as evidence. It
-// refuses while a page lists anything.
+// refuses while a catalog is not retired, and makes sure that no page of any
+// store lists a file before the first one goes. What Object Lock protects stays
+// and keeps nothing else from going.
 func (e *Engine) DeleteFiles(ctx context.Context, platform string) error {
 	catalogs, err := e.Catalogs(ctx, platform)
 	if err != nil {
@@ -27,6 +30,9 @@ func (e *Engine) DeleteFiles(ctx context.Context, platform string) error {
 			if len(c.Files[i].Tombstones) > 0 {
 				kept[c.FileKey(c.Files[i].Name)] = true
 			}
+		}
+		if err := e.Publish(ctx, refOf(c)); err != nil {
+			return fmt.Errorf("nothing was deleted: %w", err)
 		}
 	}
 	var errs []error
@@ -43,6 +49,8 @@ func (e *Engine) DeleteFiles(ctx context.Context, platform string) error {
 }
 
 func deleteBelow(ctx context.Context, store objectstore.Store, prefix string, kept map[string]bool) error {
+	var locked error
+	count := 0
 	for v, err := range store.ListVersions(ctx, prefix) {
 		if err != nil {
 			return err
@@ -50,7 +58,12 @@ func deleteBelow(ctx context.Context, store objectstore.Store, prefix string, ke
 		if isPage(v.Key) || kept[fileOf(v.Key)] {
 			continue
 		}
-		if err := store.DeleteVersion(ctx, v.Key, v.ID); err != nil {
+		err = store.DeleteVersion(ctx, v.Key, v.ID)
+		switch {
+		case errors.Is(err, objectstore.ErrLocked):
+			locked = cmp.Or(locked, err)
+			count++
+		case err != nil:
 			return err
 		}
 	}
@@ -61,6 +74,9 @@ func deleteBelow(ctx context.Context, store objectstore.Store, prefix string, ke
 		if err := store.AbortUpload(ctx, upload.Key, upload.ID); err != nil {
 			return err
 		}
+	}
+	if locked != nil {
+		return fmt.Errorf("%d versions below %s are protected; the first: %w", count, prefix, locked)
 	}
 	return nil
 }

@@ -2,15 +2,45 @@
 // pages: it lists a lane's objects, judges what is new, records the verdicts in
 // the catalogs, renders the pages and publishes them on every store.
 //
-// Two rules keep concurrent engines (replicas, clusters, a process that was
-// thought dead) from ever listing a file again that was taken back:
+// # Why a file that was taken back stays off every page
 //
-//   - A catalog is written only over the version that was read (If-Match).
+// Engines may run at the same time: replicas, clusters, a process that was
+// thought dead and wakes up in the middle of a write. Three rules keep each of
+// them from listing a file again whose tombstone another one has published:
+//
+//   - A catalog is written only over the version that was read (If-Match), so no
+//     tombstone is ever lost.
 //   - A page is written only over the version that was seen before the catalog
-//     was read. A page made from an older catalog therefore meets either the
-//     page of the newer one, and fails, or is replaced by it. Pages carry the
-//     catalog's revision, so that two revisions never have the same bytes.
+//     was read.
+//   - Pages carry the catalog's revision, so that an ETag stands for one
+//     revision.
 //
-// It imports the pure packages and the ports, and neither Kubernetes' client nor
-// AWS.
+// Say a tombstone came with revision n and a page of revision n is published. A
+// writer that does not know the tombstone read the catalog before revision n
+// was written, and saw the page before that. What it saw is a page of an
+// earlier revision, which is not there any more and, by the third rule, never
+// comes back: its write fails, it looks again and reads revision n. Without the
+// third rule the page could go from A to B and back to A (a file comes, and is
+// taken back) between its look and its write.
+//
+// The argument ends where others write: who removes or replaces a page by hand,
+// or puts back an old version of a catalog, may be overtaken by such a late
+// writer. The next Sync mends the page.
+//
+// # What a listing proves
+//
+// The folder is listed before the catalogs are read, as the second rule wants.
+// An entry that is in the catalog and not in the listing may therefore be newer
+// than the listing. It is taken for missing or overwritten only if this engine
+// knew it before it listed; otherwise the next Sync decides.
+//
+// # What the CDN is owed
+//
+// Every catalog says which revision the CDN was told of. A purge follows the
+// publication, never the other way round, and a page of a revision that was
+// purged is written again only under a new one. So a crash at any point leaves a
+// purge that is owed, and not a stale copy.
+//
+// The package imports the pure packages and the ports, and neither Kubernetes'
+// client nor AWS.
 package index

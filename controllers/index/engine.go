@@ -98,7 +98,15 @@ type Engine struct {
 	mu       sync.Mutex
 	catalogs map[string]stored
 	rendered map[string]rendering
+	// pageTags and md5Tags are about stores whose ETags are no MD5 sums; see
+	// pagetags.go.
 	pageTags map[string]string
+	md5Tags  map[string]bool
+	// stale are the keys of files other than pages whose copies the CDN has
+	// still to drop.
+	stale map[string]bool
+	// tenures keep a lane's Syncs and its retirement apart.
+	tenures map[string]*tenure
 }
 
 // New is an engine over a primary store and its mirrors. Catalogs are kept on
@@ -114,6 +122,9 @@ func New(primary Target, mirrors []Target, c cdn.CDN, now func() time.Time, limi
 		catalogs: map[string]stored{},
 		rendered: map[string]rendering{},
 		pageTags: map[string]string{},
+		md5Tags:  map[string]bool{},
+		stale:    map[string]bool{},
+		tenures:  map[string]*tenure{},
 	}
 }
 

@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"crypto/md5" //nolint:gosec // An S3 ETag is an MD5 sum; nothing relies on it being hard to forge.
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,21 +12,38 @@ import (
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
 	"github.com/pytorch/platform-lane-operator/controllers/layout"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+	"github.com/pytorch/platform-lane-operator/controllers/pages"
 	"github.com/pytorch/platform-lane-operator/controllers/wheel"
 )
 
 // sidecarType is what a METADATA file is served as: bytes that nobody renders.
 const sidecarType = "application/octet-stream"
 
-// sidecarCache lets the CDN keep a METADATA file as long as its wheel.
-const sidecarCache = "public, max-age=300, s-maxage=31536000, must-revalidate"
+// candidate is a stored wheel to be judged.
+type candidate struct {
+	obj objectstore.Object
+	// sidecar is the METADATA file that lies beside it, if there is one.
+	sidecar objectstore.Object
+	// entry is what the catalog says of the name; nil if nothing.
+	entry *catalog.File
+	// outOfReach tells whether a Yank puts a file with this entry out of reach.
+	outOfReach func(*catalog.File) bool
+}
+
+// known is true if exactly these bytes were judged good before: all that is
+// wanted then is the METADATA file.
+func (c *candidate) known() bool {
+	return c.entry != nil && c.entry.ETag == c.obj.ETag && c.entry.SHA256 != "" &&
+		(c.entry.State == catalog.StateListed || c.entry.State == catalog.StateOverwritten)
+}
 
 // judge reads one stored wheel and says what its catalog entry is. It publishes
 // the METADATA file beside a good one first, so that no page ever names a
-// METADATA file that is not there. An error means that the file could not be
-// read, which proves nothing about it. With bare no METADATA file is published:
-// the wheel is one that a Yank put out of reach.
-func (e *Engine) judge(ctx context.Context, rules wheel.Rules, obj, sidecar objectstore.Object, bare bool) (catalog.File, error) {
+// METADATA file that is not there; not beside one that a Yank puts out of reach,
+// whose entry then names none. An error means that the file could not be read,
+// which proves nothing about it.
+func (e *Engine) judge(ctx context.Context, rules wheel.Rules, c candidate) (catalog.File, error) {
+	obj := c.obj
 	release, err := e.acquire(ctx)
 	if err != nil {
 		return catalog.File{}, err
@@ -50,6 +68,14 @@ func (e *Engine) judge(ctx context.Context, rules wheel.Rules, obj, sidecar obje
 		UploadTime: info.LastModified.UTC(),
 		State:      catalog.StateListed,
 	}
+	if parsed, err := wheel.ParseFilename(file.Name); err == nil {
+		// A Yank may name a rejected file by its version, too.
+		file.Version = parsed.Version.String()
+		if c.known() {
+			// It stays what it is, whatever the lane's rules are today.
+			rules.Packages, rules.MaxBytes = []string{parsed.Project}, 0
+		}
+	}
 	verdict, err := wheel.Judge(ctx, wheel.File{Name: file.Name, Size: file.Size, Read: ranges(store, obj)}, rules)
 	var rejection *wheel.Rejection
 	if errors.As(err, &rejection) {
@@ -59,18 +85,20 @@ func (e *Engine) judge(ctx context.Context, rules wheel.Rules, obj, sidecar obje
 	}
 	// A rejected file is hashed too: a Yank may name it by its hash, and it can
 	// still be fetched by its address.
-	if file.SHA256, err = hashOf(ctx, store, obj, info); err != nil {
+	if c.known() && info.SHA256 == "" {
+		file.SHA256 = c.entry.SHA256
+	} else if file.SHA256, err = hashOf(ctx, store, obj, info); err != nil {
 		return catalog.File{}, err
 	}
 	if file.State != catalog.StateListed {
 		return file, nil
 	}
-	file.Version, file.RequiresPython = verdict.Filename.Version.String(), verdict.RequiresPython
-	file.MetadataSHA256 = verdict.MetadataSHA256
-	if bare {
+	file.RequiresPython = verdict.RequiresPython
+	if c.outOfReach(&file) {
 		return file, nil
 	}
-	file.MetadataETag, err = putSidecar(ctx, store, obj.Key+layout.MetadataSuffix, verdict.Metadata, sidecar)
+	file.MetadataSHA256 = verdict.MetadataSHA256
+	file.MetadataETag, err = e.putSidecar(ctx, obj.Key+layout.MetadataSuffix, verdict.Metadata, c.sidecar)
 	return file, err
 }
 
@@ -116,11 +144,23 @@ func hashOf(ctx context.Context, store objectstore.Store, obj objectstore.Object
 }
 
 // putSidecar publishes the METADATA file unless the listing shows exactly that
-// file already, and returns its ETag.
-func putSidecar(ctx context.Context, store objectstore.Store, key string, data []byte, have objectstore.Object) (string, error) {
+// file already, and returns its ETag. It writes only over what was listed: the
+// METADATA file may be that of a newer wheel by now.
+func (e *Engine) putSidecar(ctx context.Context, key string, data []byte, have objectstore.Object) (string, error) {
 	if have.ETag != "" && have.ETag == md5Hex(data) {
 		return have.ETag, nil
 	}
-	written, err := store.Put(ctx, key, data, objectstore.PutOptions{ContentType: sidecarType, CacheControl: sidecarCache})
+	if have.ETag != "" {
+		// Caches keep these files for long: whatever lay there must go.
+		e.owe(key)
+	}
+	written, err := e.Primary().Store.Put(ctx, key, data, objectstore.PutOptions{
+		ContentType: sidecarType, CacheControl: pages.CacheControlFile, IfMatch: have.ETag, IfNoneMatch: have.ETag == "",
+	})
 	return written.ETag, err
+}
+
+func md5Hex(data []byte) string {
+	sum := md5.Sum(data) //nolint:gosec // See the import.
+	return hex.EncodeToString(sum[:])
 }

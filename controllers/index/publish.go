@@ -2,10 +2,9 @@ package index
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // An S3 ETag is an MD5 sum; nothing relies on it being hard to forge.
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
@@ -21,62 +20,68 @@ type rendering struct {
 	pageETags   map[string]string
 }
 
+func refOf(c *catalog.Catalog) Ref { return Ref{c.Platform, c.Channel, c.Project} }
+
 // publishChannel brings the pages of a channel up to date on every store that
-// was listed.
-func (e *Engine) publishChannel(ctx context.Context, platform string, channel v1alpha1.ChannelName, current []stored, primary listing, mirrors map[string]listing, report *Report) error {
-	var errs, mirrorErrs []error
+// was listed. others are projects that have pages and are left alone. It returns
+// the catalogs whose pages are up to date on the primary; the error is that of
+// the primary, the report has those of the mirrors.
+func (e *Engine) publishChannel(ctx context.Context, platform string, channel v1alpha1.ChannelName, current []stored, others []string, primary listing, mirrors map[string]listing, report *Report) (published []stored, err error) {
 	for i, target := range e.targets {
-		seen, ok := primary, true
-		if i > 0 {
-			seen, ok = mirrors[target.Name]
+		if i == 0 {
+			published, err = e.publishTo(ctx, target, platform, channel, current, others, primary.pages, report)
+			continue
 		}
+		seen, ok := mirrors[target.Name]
 		if !ok {
 			continue
 		}
-		err := e.publishTo(ctx, target, platform, channel, current, seen.pages, report)
-		switch {
-		case err != nil && i > 0:
-			mirrorErrs = append(mirrorErrs, fmt.Errorf("mirror %s: %w", target.Name, err))
-		case err != nil:
-			errs = append(errs, err)
+		if _, mirrorErr := e.publishTo(ctx, target, platform, channel, current, others, seen.pages, report); mirrorErr != nil {
+			report.MirrorErr = errors.Join(report.MirrorErr, fmt.Errorf("mirror %s: %w", target.Name, mirrorErr))
 		}
 	}
-	report.MirrorErr = errors.Join(append(mirrorErrs, report.MirrorErr)...)
-	return errors.Join(errs...)
+	return published, err
 }
 
-func (e *Engine) publishTo(ctx context.Context, target Target, platform string, channel v1alpha1.ChannelName, current []stored, seen map[string]string, report *Report) error {
-	var errs []error
-	var names []string
+// publishTo is publishChannel for one store. seen are its pages as they were
+// before the catalogs were read. Where it finds a newer catalog it puts that
+// into current.
+func (e *Engine) publishTo(ctx context.Context, target Target, platform string, channel v1alpha1.ChannelName, current []stored, others []string, seen map[string]string, report *Report) (published []stored, err error) {
+	names := slices.Clone(others)
 	for _, have := range current {
 		if !have.cat.Retired {
 			names = append(names, have.cat.Project)
 		}
-		if e.upToDate(target, have, seen) {
-			continue
-		}
-		ref := Ref{platform, channel, have.cat.Project}
-		wrote, err := e.publishProject(ctx, target, ref, have, seen)
-		report.Wrote = report.Wrote || wrote
-		if err != nil {
-			errs = append(errs, fmt.Errorf("publish %s: %w", ref, err))
-		}
 	}
-	for _, page := range pages.Root(platform, channel, names) {
-		wrote, err := e.put(ctx, target, page, seen[page.Key])
-		report.Wrote = report.Wrote || wrote
-		if err != nil {
-			errs = append(errs, fmt.Errorf("publish the list of projects of %s (%s): %w", platform, channel, err))
-		}
+	var errs []error
+	if err := e.oweRoot(ctx, target, platform, channel, current, names, seen); err != nil {
+		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	for i, have := range current {
+		if !e.upToDate(target, have, seen) {
+			next, wrote, err := e.publishProject(ctx, target, have, seen)
+			report.Wrote = report.Wrote || wrote
+			if err != nil {
+				errs = append(errs, fmt.Errorf("publish %s: %w", refOf(have.cat), err))
+				continue
+			}
+			current[i] = next
+		}
+		published = append(published, current[i])
+	}
+	wrote, err := e.publishRoot(ctx, target, platform, channel, names, seen)
+	report.Wrote = report.Wrote || wrote
+	if err != nil {
+		errs = append(errs, fmt.Errorf("publish the list of projects of %s (%s): %w", platform, channel, err))
+	}
+	return published, errors.Join(errs...)
 }
 
 // upToDate tells from ETags alone that a project's pages are what its catalog
 // makes them.
 func (e *Engine) upToDate(target Target, have stored, seen map[string]string) bool {
 	e.mu.Lock()
-	memo, ok := e.rendered[Ref{have.cat.Platform, have.cat.Channel, have.cat.Project}.key()]
+	memo, ok := e.rendered[refOf(have.cat).key()]
 	e.mu.Unlock()
 	if !ok || memo.catalogETag != have.etag {
 		return false
@@ -91,43 +96,46 @@ func (e *Engine) upToDate(target Target, have stored, seen map[string]string) bo
 
 // publishProject writes a project's pages where they differ. seen are the pages
 // as they were before the catalog was read. A page that somebody else wrote
-// meanwhile makes it look at the pages and read the catalog again.
-func (e *Engine) publishProject(ctx context.Context, target Target, ref Ref, have stored, seen map[string]string) (wrote bool, err error) {
+// meanwhile makes it look at the pages and read the catalog again. It returns
+// the catalog that the pages are made of.
+func (e *Engine) publishProject(ctx context.Context, target Target, have stored, seen map[string]string) (_ stored, wrote bool, err error) {
+	ref := refOf(have.cat)
 	for range maxAttempts {
-		lost := false
 		rendered := pages.Project(have.cat)
-		for _, page := range rendered {
-			did, err := e.put(ctx, target, page, seen[page.Key])
-			wrote = wrote || did
-			if errors.Is(err, objectstore.ErrPrecondition) {
-				lost = true
-				break
-			}
-			if err != nil {
-				return wrote, err
+		stale, err := e.differing(ctx, target, rendered, seen)
+		if err == nil && len(stale) > 0 && target.Name == e.Primary().Name && !owesPurge(have.cat) {
+			if have, err = e.oweRevision(ctx, ref, have); err == nil {
+				rendered = pages.Project(have.cat)
+				stale = rendered
 			}
 		}
-		if !lost {
+		if err != nil {
+			return have, wrote, err
+		}
+		did, err := e.write(ctx, target, stale, seen)
+		wrote = wrote || did
+		if err == nil {
 			e.rememberRendering(ref, have, rendered)
-			return wrote, nil
+			return have, wrote, nil
 		}
-		if seen, have, err = e.observe(ctx, target, ref); err != nil {
-			return wrote, err
+		if !errors.Is(err, objectstore.ErrPrecondition) {
+			return have, wrote, err
 		}
+		next, err := stored{}, error(nil)
+		if seen, next, err = e.observe(ctx, target, ref); err != nil {
+			return have, wrote, err
+		}
+		have = next
 	}
-	return wrote, ErrContended
+	return have, wrote, ErrContended
 }
 
 // observe looks at a project's pages and then, in this order, reads its catalog.
 func (e *Engine) observe(ctx context.Context, target Target, ref Ref) (map[string]string, stored, error) {
-	seen := map[string]string{}
 	html, json := layout.ProjectPages(ref.Platform, ref.Channel, ref.Project)
-	for _, key := range []string{html, json} {
-		info, err := target.Store.Head(ctx, key)
-		if err != nil && !errors.Is(err, objectstore.ErrNotFound) {
-			return nil, stored{}, err
-		}
-		seen[key] = info.ETag
+	seen, err := look(ctx, target, html, json)
+	if err != nil {
+		return nil, stored{}, err
 	}
 	have, err := e.read(ctx, ref, "")
 	if err == nil && have.cat == nil {
@@ -136,81 +144,74 @@ func (e *Engine) observe(ctx context.Context, target Target, ref Ref) (map[strin
 	return seen, have, err
 }
 
+// look asks for the ETags of pages. One that is not there has none.
+func look(ctx context.Context, target Target, keys ...string) (map[string]string, error) {
+	seen := map[string]string{}
+	for _, key := range keys {
+		info, err := target.Store.Head(ctx, key)
+		if err != nil && !errors.Is(err, objectstore.ErrNotFound) {
+			return nil, err
+		}
+		seen[key] = info.ETag
+	}
+	return seen, nil
+}
+
 // Publish brings the pages of one project up to date on every store, from the
 // catalog as it is now. Every store is tried; the error joins what failed.
 func (e *Engine) Publish(ctx context.Context, ref Ref) error {
-	var errs []error
-	for _, target := range e.targets {
+	_, primary, mirrors := e.publish(ctx, ref)
+	return errors.Join(primary, mirrors)
+}
+
+// publish is Publish with what the primary's pages are made of, and with the
+// errors apart.
+func (e *Engine) publish(ctx context.Context, ref Ref) (published stored, primary, mirrors error) {
+	for i, target := range e.targets {
 		seen, have, err := e.observe(ctx, target, ref)
 		if err == nil {
-			_, err = e.publishProject(ctx, target, ref, have, seen)
+			have, _, err = e.publishProject(ctx, target, have, seen)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("publish %s on %s: %w", ref, target.Name, err))
+			err = fmt.Errorf("publish %s on %s: %w", ref, target.Name, err)
+		}
+		if i == 0 {
+			published, primary = have, err
+		} else {
+			mirrors = errors.Join(mirrors, err)
 		}
 	}
-	return errors.Join(errs...)
+	return published, primary, mirrors
 }
 
-// PublishRemovals writes the public feed of what the lane took back.
-func (e *Engine) PublishRemovals(ctx context.Context, platform string) error {
-	var errs []error
-	for _, target := range e.targets {
-		if err := e.publishRemovals(ctx, target, platform); err != nil {
-			errs = append(errs, fmt.Errorf("publish %s on %s: %w", layout.RemovalsKey(platform), target.Name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (e *Engine) publishRemovals(ctx context.Context, target Target, platform string) error {
-	for range maxAttempts {
-		info, err := target.Store.Head(ctx, layout.RemovalsKey(platform))
-		if err != nil && !errors.Is(err, objectstore.ErrNotFound) {
-			return err
-		}
-		catalogs, err := e.Catalogs(ctx, platform)
+// differing are the pages that a store does not have as they should be.
+func (e *Engine) differing(ctx context.Context, target Target, wanted []pages.Page, seen map[string]string) (stale []pages.Page, err error) {
+	for _, page := range wanted {
+		ok, err := e.holds(ctx, target, page, seen[page.Key])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		_, err = e.put(ctx, target, pages.Removals(platform, pages.RemovalsOf(catalogs)), info.ETag)
-		if !errors.Is(err, objectstore.ErrPrecondition) {
-			return err
+		if !ok {
+			stale = append(stale, page)
 		}
 	}
-	return ErrContended
+	return stale, nil
 }
 
-// put writes a page over the version that was seen, unless that is the page
-// already.
-func (e *Engine) put(ctx context.Context, target Target, page pages.Page, seen string) (wrote bool, err error) {
-	if e.same(target, page.Key, seen, page.ETag()) {
-		return false, nil
+// write writes pages, each over exactly what was seen in its place.
+func (e *Engine) write(ctx context.Context, target Target, stale []pages.Page, seen map[string]string) (wrote bool, err error) {
+	for _, page := range stale {
+		old := seen[page.Key]
+		written, err := target.Store.Put(ctx, page.Key, page.Body, objectstore.PutOptions{
+			ContentType: page.ContentType, CacheControl: page.CacheControl, IfMatch: old, IfNoneMatch: old == "",
+		})
+		if err != nil {
+			return wrote, err
+		}
+		wrote = true
+		e.learnTag(target, page.Key, written.ETag, page.ETag())
 	}
-	written, err := target.Store.Put(ctx, page.Key, page.Body, objectstore.PutOptions{
-		ContentType: page.ContentType, CacheControl: page.CacheControl, IfMatch: seen, IfNoneMatch: seen == "",
-	})
-	if err != nil {
-		return false, err
-	}
-	if written.ETag != page.ETag() {
-		// An encrypting store answers an ETag that is no MD5 sum: remember what
-		// it stands for.
-		e.mu.Lock()
-		e.pageTags[target.Name+"/"+page.Key] = written.ETag + "=" + page.ETag()
-		e.mu.Unlock()
-	}
-	return true, nil
-}
-
-// same tells whether the ETag that a store shows is that of the wanted bytes.
-func (e *Engine) same(target Target, key, shown, want string) bool {
-	if shown == want || shown == "" {
-		return shown == want
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.pageTags[target.Name+"/"+key] == shown+"="+want
+	return wrote, nil
 }
 
 func (e *Engine) rememberRendering(ref Ref, have stored, rendered []pages.Page) {
@@ -221,65 +222,4 @@ func (e *Engine) rememberRendering(ref Ref, have stored, rendered []pages.Page) 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.rendered[ref.key()] = memo
-}
-
-// Retire takes everything off a lane's pages, in all channels. The pages stay,
-// empty: an installer that asks for a name of the lane must not fall through to
-// another index. Catalogs stay too, and with them what Yanks took back.
-func (e *Engine) Retire(ctx context.Context, platform string) error {
-	catalogs, err := e.Catalogs(ctx, platform)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, c := range catalogs {
-		ref := Ref{c.Platform, c.Channel, c.Project}
-		_, err := e.Update(ctx, ref, func(c *catalog.Catalog) bool {
-			was := c.Retired
-			c.Retired = true
-			return !was
-		})
-		if err == nil {
-			err = e.Publish(ctx, ref)
-		}
-		errs = append(errs, err)
-	}
-	for _, channel := range layout.Channels() {
-		errs = append(errs, e.retireChannel(ctx, platform, channel))
-	}
-	return errors.Join(errs...)
-}
-
-// retireChannel empties a channel's list of projects, where there is one, and
-// purges what the CDN holds of its pages.
-func (e *Engine) retireChannel(ctx context.Context, platform string, channel v1alpha1.ChannelName) error {
-	var errs []error
-	for _, target := range e.targets {
-		for _, page := range pages.Root(platform, channel, nil) {
-			info, err := target.Store.Head(ctx, page.Key)
-			if errors.Is(err, objectstore.ErrNotFound) {
-				continue
-			}
-			if err == nil {
-				_, err = e.put(ctx, target, page, info.ETag)
-			}
-			if err != nil {
-				errs = append(errs, fmt.Errorf("on %s: %w", target.Name, err))
-			}
-		}
-	}
-	found, err := e.channelCatalogs(ctx, platform, channel)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
-	}
-	var current []stored
-	for _, project := range sortedKeys(found) {
-		current = append(current, found[project])
-	}
-	return errors.Join(append(errs, e.purge(ctx, current))...)
-}
-
-func md5Hex(data []byte) string {
-	sum := md5.Sum(data) //nolint:gosec // See the import.
-	return hex.EncodeToString(sum[:])
 }

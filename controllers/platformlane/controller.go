@@ -80,7 +80,8 @@ func Connect(r *Reconciler, x *Indexer) {
 var stalled = []string{
 	v1alpha1.ReasonReservedName, v1alpha1.ReasonForeignObjects, v1alpha1.ReasonNoPublishers, v1alpha1.ReasonUnknownIssuer,
 	v1alpha1.ReasonUnsupportedPublisher, v1alpha1.ReasonDocumentTooLarge, v1alpha1.ReasonUnsafeValue,
-	v1alpha1.ReasonRoleConflict, v1alpha1.ReasonRoleTerminal, v1alpha1.ReasonBucketUnversioned,
+	v1alpha1.ReasonRoleUnreadable, v1alpha1.ReasonRoleConflict, v1alpha1.ReasonRoleTerminal,
+	v1alpha1.ReasonBucketMissing, v1alpha1.ReasonBucketUnversioned,
 }
 
 // Reconcile takes one lane through its steps: claim, credentials, storage,
@@ -134,9 +135,12 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Duration, error) {
 	holds, wait, err := r.claim(ctx, s)
 	again = soonest(again, wait)
 	r.storage(s)
-	if !holds || err != nil {
+	if err != nil {
+		return 0, errors.Join(credentialsErr, err) // Nothing is known: nobody loses anything.
+	}
+	if !holds {
 		s.conds.Pending(v1alpha1.ClaimedCondition, v1alpha1.CredentialsReadyCondition, v1alpha1.IndexReadyCondition)
-		return soonest(again, resync), errors.Join(err, r.withdraw(ctx, s))
+		return soonest(again, resync), r.withdraw(ctx, s)
 	}
 	if !held {
 		again, credentialsErr = r.credentials(ctx, s)
@@ -177,7 +181,7 @@ func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.Platf
 			kind = corev1.EventTypeWarning
 		}
 		log.FromContext(ctx).Info("condition changed", "condition", now.Type, "status", now.Status, "reason", now.Reason, "message", now.Message)
-		r.Recorder.Eventf(after, nil, kind, now.Reason, now.Type, "%s", cut(now.Message, 1000))
+		r.Recorder.Eventf(after, nil, kind, now.Reason, now.Type, "%s", reconcilekit.Cut(now.Message, 1000))
 	}
 	r.announceRejections(before, after)
 }
@@ -190,7 +194,7 @@ func (r *Reconciler) announceRejections(before, after *v1alpha1.PlatformLane) {
 	}
 	for _, f := range after.Status.RejectedFiles {
 		if known[f.Key] != f.Reason {
-			r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, "FileRejected", f.Reason, "%s", cut(f.Key+": "+f.Message, 1000))
+			r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, "FileRejected", f.Reason, "%s", reconcilekit.Cut(f.Key+": "+f.Message, 1000))
 		}
 	}
 }

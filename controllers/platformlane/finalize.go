@@ -2,12 +2,15 @@ package platformlane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
@@ -32,10 +35,14 @@ func (r *Reconciler) finalize(ctx context.Context, lane *v1alpha1.PlatformLane) 
 		r.results.drop(lane.UID)
 		return ctrl.Result{}, lostRace(err)
 	}
-	s.conds.False(v1alpha1.ReadyCondition, v1alpha1.ReasonDeleting, "the lane is being deleted")
+	message := "the lane is being deleted"
 	if err != nil {
-		s.conds.False(v1alpha1.ReadyCondition, v1alpha1.ReasonDeleting, "the lane is being deleted: "+firstLine(err)+"; it is tried again")
+		message += ": " + firstLine(err) + "; it is tried again"
 	}
+	lane.Status.ObservedGeneration = ptr.To(lane.Generation)
+	s.conds.False(v1alpha1.ReadyCondition, v1alpha1.ReasonDeleting, message)
+	s.conds.Remove(v1alpha1.StalledCondition)
+	s.conds.True(v1alpha1.ReconcilingCondition, v1alpha1.ReasonProgressing, message)
 	if patchErr := reconcilekit.PatchStatus(ctx, r.Client, before, lane); patchErr != nil && err == nil {
 		err = lostRace(patchErr)
 	}
@@ -55,26 +62,40 @@ func (r *Reconciler) takeDown(ctx context.Context, s *scope) (gone bool, err err
 		s.conds.False(v1alpha1.CredentialsReadyCondition, v1alpha1.ReasonRoleDeleting, "the role is being deleted")
 	}
 	if !held {
+		// It may have written the claim and not lived to say so. Nothing waits for
+		// that: other lanes of this cluster see that the owner is gone.
+		if relErr := r.release(ctx, lane); relErr != nil {
+			log.FromContext(ctx).Error(relErr, "release the claim of a lane that was never seen to hold it", "platform", lane.Spec.Platform)
+		}
 		return gone, err
 	}
-	if indexErr := r.takeDownIndex(ctx, lane); indexErr != nil {
+	busy, indexErr := r.takeDownIndex(ctx, lane)
+	if indexErr != nil {
 		s.conds.False(v1alpha1.IndexReadyCondition, v1alpha1.ReasonIndexFailed, firstLine(indexErr)+"; it is tried again")
-		return false, fmt.Errorf("take the lane off the index: %w", indexErr)
+		return false, errors.Join(err, fmt.Errorf("take the lane off the index: %w", indexErr))
 	}
 	s.conds.False(v1alpha1.IndexReadyCondition, v1alpha1.ReasonDeleting, "every page of the lane is empty")
-	if !gone || err != nil {
+	if busy || !gone || err != nil {
 		return false, err
 	}
 	return true, r.release(ctx, lane)
 }
 
 // takeDownIndex empties the pages and, if the lane says so, removes the bytes.
-func (r *Reconciler) takeDownIndex(ctx context.Context, lane *v1alpha1.PlatformLane) error {
+// It leaves alone what has become another lane's meanwhile: a lane that has
+// released its platform may still have to wait for its own end. busy is true
+// while a sync could still undo it.
+func (r *Reconciler) takeDownIndex(ctx context.Context, lane *v1alpha1.PlatformLane) (busy bool, err error) {
+	busy = r.results.halt(client.ObjectKeyFromObject(lane))
+	_, another, err := r.recorded(ctx, lane)
+	if err != nil || another {
+		return busy, err
+	}
 	if err := r.Engine.Retire(ctx, lane.Spec.Platform); err != nil {
-		return err
+		return busy, err
 	}
-	if lane.Spec.DeletionPolicy != v1alpha1.DeletionDelete {
-		return nil
+	if busy || lane.Spec.DeletionPolicy != v1alpha1.DeletionDelete {
+		return busy, nil
 	}
-	return r.Engine.DeleteFiles(ctx, lane.Spec.Platform)
+	return false, r.Engine.DeleteFiles(ctx, lane.Spec.Platform)
 }

@@ -45,6 +45,8 @@ type Indexer struct {
 // Reconcile syncs every channel of one lane. One channel's failure does not keep
 // the others back; it is tried again with growing pauses.
 func (x *Indexer) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx, end := x.results.begin(ctx, req.NamespacedName)
+	defer end()
 	lane := &v1alpha1.PlatformLane{}
 	if err := x.Client.Get(ctx, req.NamespacedName, lane); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -67,6 +69,7 @@ func (x *Indexer) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result,
 		changed = changed || report.Wrote || report.Resurfaced
 		if err != nil {
 			errs = append(errs, fmt.Errorf("channel %s: %w", channel.Name, err))
+			got.blind = got.blind || report.Projects == 0 && len(report.Rejected) == 0
 		}
 	}
 	got.err = errors.Join(errs...)

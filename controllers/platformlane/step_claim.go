@@ -43,6 +43,8 @@ func (r *Reconciler) claim(ctx context.Context, s *scope) (holds bool, again tim
 	me := r.owner(s.lane)
 	decision, err := r.settle(ctx, s.lane, me, contenders)
 	switch {
+	case errors.Is(err, objectstore.ErrPrecondition):
+		return false, 0, errAgain // Another lane was faster: see who has it now.
 	case errors.Is(err, errForeign):
 		s.conds.False(kind, v1alpha1.ReasonForeignObjects, err.Error())
 		return false, claimRetry, nil
@@ -110,7 +112,8 @@ func (r *Reconciler) settle(ctx context.Context, lane *v1alpha1.PlatformLane, me
 	if !decision.HeldBy(me) || !decision.Stale {
 		return decision, nil
 	}
-	if record == nil && lane.Spec.Adopt != v1alpha1.AdoptExisting {
+	// A lane that has lost nothing but its record published them itself.
+	if record == nil && lane.Spec.Adopt != v1alpha1.AdoptExisting && !holdsPrefixes(lane) {
 		if err := r.refuseForeign(ctx, lane.Spec.Platform); err != nil {
 			return claim.Decision{}, err
 		}
@@ -156,15 +159,24 @@ func (r *Reconciler) refuseForeign(ctx context.Context, platform string) error {
 	return nil
 }
 
+// recorded tells whom the record names: nobody, this lane or another. What is
+// another's, this lane must not touch.
+func (r *Reconciler) recorded(ctx context.Context, lane *v1alpha1.PlatformLane) (mine, another bool, err error) {
+	record, _, err := r.readClaim(ctx, lane.Spec.Platform)
+	if err != nil || record == nil {
+		return false, false, err
+	}
+	owner, me := record.Owner, r.owner(lane)
+	mine = owner.Cluster == me.Cluster && owner.Namespace == me.Namespace && owner.Name == me.Name
+	return mine, !mine, nil
+}
+
 // release gives the platform up, so that another lane, of another cluster too,
 // can take it.
 func (r *Reconciler) release(ctx context.Context, lane *v1alpha1.PlatformLane) error {
-	record, _, err := r.readClaim(ctx, lane.Spec.Platform)
-	if err != nil || record == nil {
+	mine, _, err := r.recorded(ctx, lane)
+	if err != nil || !mine {
 		return err
-	}
-	if decision := claim.Decide(lane.Spec.Platform, record, []claim.Contender{{Owner: r.owner(lane)}}); !decision.HeldBy(r.owner(lane)) {
-		return nil
 	}
 	if err := r.eraseClaim(ctx, lane.Spec.Platform); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/index"
 	"github.com/pytorch/platform-lane-operator/controllers/layout"
+	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 )
 
 // index reads what the Indexer found last and sets IndexReady and the channels'
@@ -21,6 +22,8 @@ func (r *Reconciler) index(s *scope) {
 	const kind = v1alpha1.IndexReadyCondition
 	s.channelStatus(r.PublicBaseURL)
 	if len(s.lane.Spec.Channels) == 0 {
+		status := &s.lane.Status
+		status.FilesCount, status.RejectedFilesCount, status.RejectedFiles = nil, nil, nil
 		s.conds.True(kind, v1alpha1.ReasonAdmittedOnly, "the lane has no channels")
 		return
 	}
@@ -31,8 +34,11 @@ func (r *Reconciler) index(s *scope) {
 		}
 		return
 	}
-	s.countFiles(got.reports)
-	rejected := s.rejectedFiles(got.reports)
+	rejected := 0
+	if !got.blind { // Else what was counted before is the best that is known.
+		s.countFiles(got.reports)
+		rejected = s.rejectedFiles(got.reports)
+	}
 	switch {
 	case got.err != nil:
 		s.conds.False(kind, v1alpha1.ReasonIndexFailed, firstLine(got.err)+"; it is tried again")
@@ -104,6 +110,7 @@ func (s *scope) rejectedFiles(reports []index.Report) int {
 		all = append(all, report.Rejected...)
 	}
 	slices.SortFunc(all, func(a, b index.Rejected) int { return cmp.Compare(a.Key, b.Key) })
+	all = slices.CompactFunc(all, func(a, b index.Rejected) bool { return a.Key == b.Key }) // The list is keyed.
 	status := &s.lane.Status
 	status.RejectedFiles, status.RejectedFilesCount = nil, count(len(all))
 	for i, f := range all {
@@ -111,7 +118,7 @@ func (s *scope) rejectedFiles(reports []index.Report) int {
 			break
 		}
 		status.RejectedFiles = append(status.RejectedFiles, v1alpha1.RejectedFile{
-			Key: cut(f.Key, 1024), Reason: cut(f.Reason, 64), Message: cut(f.Message, 512),
+			Key: reconcilekit.Cut(f.Key, 1024), Reason: reconcilekit.Cut(f.Reason, 64), Message: reconcilekit.Cut(f.Message, 512),
 		})
 	}
 	return len(all)
@@ -119,15 +126,6 @@ func (s *scope) rejectedFiles(reports []index.Report) int {
 
 func count(n int) *int32 {
 	return ptr.To(int32(min(n, 1<<31-1))) //nolint:gosec // It is cut to what fits.
-}
-
-// cut shortens a text to a number of bytes and keeps it valid UTF-8.
-func cut(text string, most int) string {
-	text = strings.ToValidUTF8(text, "?")
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most-3], "") + "…"
 }
 
 // firstLine is the beginning of a joined error, fit for a condition.

@@ -47,7 +47,9 @@ func TestGoneFollowsRedirects(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	anchor := `<a href="../torch-2.9.0%%2Bspyre-py3-none-any.whl#sha256=00" %s>x</a>`
-	html := func(s string) string { return `<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.4"></head><body>` + s + "</body></html>" }
+	html := func(s string) string {
+		return `<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.4"></head><body>` + s + "</body></html>"
+	}
 	jsonPage := func(yanked string) string {
 		return fmt.Sprintf(`{"meta":{"api-version":"1.4"},"name":"torch","files":[{"filename":%q,"url":"../x","yanked":%s}]}`, name, yanked)
 	}

@@ -95,19 +95,37 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return result, err
 }
 
-// run takes the steps in order and stops at the first that is not done.
+// step does one thing and sets its condition. It is done, or says when to look
+// again, or fails and is tried again with growing pauses.
+type step struct {
+	condition string
+	do        func(context.Context, *scope) (done bool, again time.Duration, err error)
+}
+
+// run takes the steps in order and stops at the first that is not done. What
+// was true of the steps behind it counts no longer: Ready must never rest on a
+// probe of yesterday.
 func (r *Reconciler) run(ctx context.Context, s *scope) (ctrl.Result, error) {
-	steps := []func(context.Context, *scope) (done bool, again time.Duration, err error){
-		r.resolve, r.bury, r.publish, r.removeBytes, r.purge, r.verify,
-	}
-	for _, step := range steps {
-		done, again, err := step(ctx, s)
+	for _, step := range []step{
+		{v1alpha1.AcceptedCondition, r.resolve},
+		{v1alpha1.IndexRemovedCondition, r.bury},
+		{v1alpha1.IndexRemovedCondition, r.publish},
+		{v1alpha1.BlockConditionFor(s.mode()), r.removeBytes},
+		{v1alpha1.CachesPurgedCondition, r.purge},
+		{v1alpha1.VerifiedCondition, r.verify},
+	} {
+		done, again, err := step.do(ctx, s)
+		if done && err == nil {
+			continue
+		}
+		if err != nil && s.conds.Is(step.condition) {
+			s.conds.Unknown(step.condition, v1alpha1.ReasonProgressing, first(err)+"; it is tried again")
+		}
+		s.waitsFor(step.condition)
 		if err != nil {
 			return ctrl.Result{}, err
 		}
-		if !done {
-			return ctrl.Result{RequeueAfter: again}, nil
-		}
+		return ctrl.Result{RequeueAfter: again}, nil
 	}
 	return ctrl.Result{RequeueAfter: resync}, nil
 }
@@ -135,12 +153,7 @@ func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.Yank)
 }
 
 // short fits a message into an Event, which takes 1,024 bytes.
-func short(message string) string {
-	if len(message) > 1000 {
-		return message[:1000] + "…"
-	}
-	return message
-}
+func short(message string) string { return reconcilekit.Cut(message, 1000) }
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {

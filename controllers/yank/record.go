@@ -11,6 +11,7 @@ import (
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
+	"github.com/pytorch/platform-lane-operator/controllers/index"
 	"github.com/pytorch/platform-lane-operator/controllers/layout"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
 	"github.com/pytorch/platform-lane-operator/controllers/probe"
@@ -46,8 +47,8 @@ type Record struct {
 	// Restored is when a deleted Yank put its files back.
 	Restored time.Time `json:"restored,omitzero"`
 
-	// etag of the stored record, for the compare-and-swap.
-	etag string
+	// etag and bytes of the stored record, for the compare-and-swap.
+	etag, stored string
 }
 
 // limits stands in every record.
@@ -67,10 +68,15 @@ type Artifact struct {
 	// Mode is how far these times speak of.
 	Mode       v1alpha1.YankMode `json:"mode"`
 	Tombstoned time.Time         `json:"tombstoned,omitzero"`
-	Published  time.Time         `json:"published,omitzero"`
-	Bytes      time.Time         `json:"bytes,omitzero"`
-	Purged     time.Time         `json:"purged,omitzero"`
-	Verified   time.Time         `json:"verified,omitzero"`
+	// Revision of the catalog that first held the tombstone: its pages are the
+	// ones to purge.
+	Revision  int64     `json:"revision,omitempty"`
+	Published time.Time `json:"published,omitzero"`
+	Bytes     time.Time `json:"bytes,omitzero"`
+	Purged    time.Time `json:"purged,omitzero"`
+	Verified  time.Time `json:"verified,omitzero"`
+	// Tries counts the probes that proved nothing or too much, up to manyTries.
+	Tries int `json:"tries,omitempty"`
 
 	// Stores tell what became of the bytes in each store.
 	Stores []StoreEvidence `json:"stores,omitempty"`
@@ -94,13 +100,14 @@ type VersionEvidence struct {
 	ETag      string    `json:"etag,omitempty"`
 	SizeBytes int64     `json:"sizeBytes"`
 	Stored    time.Time `json:"stored"`
-	// Fate is Hidden (kept, behind a delete marker), Moved (kept below the
-	// private quarantine folder) or Destroyed.
+	// Fate is Found (about to be destroyed), Hidden (kept, behind a delete
+	// marker), Moved (kept below the private quarantine folder) or Destroyed.
 	Fate string `json:"fate"`
 }
 
 // The fates of a version.
 const (
+	fateFound     = "Found"
 	fateHidden    = "Hidden"
 	fateMoved     = "Moved"
 	fateDestroyed = "Destroyed"
@@ -159,6 +166,11 @@ func (r *Record) pending(lacks func(*Artifact) bool) []*Artifact {
 	return out
 }
 
+// ref names the catalog that the file is in.
+func (a *Artifact) ref(platform string) index.Ref {
+	return index.Ref{Platform: platform, Channel: a.Channel, Project: a.Project}
+}
+
 func (a *Artifact) evidence(store string) *StoreEvidence {
 	for i := range a.Stores {
 		if a.Stores[i].Store == store {
@@ -169,10 +181,11 @@ func (a *Artifact) evidence(store string) *StoreEvidence {
 	return &a.Stores[len(a.Stores)-1]
 }
 
-// note records a version's fate, once.
+// note records a version's fate, once. The ETag tells apart what a store without
+// versions held one after the other.
 func (e *StoreEvidence) note(v objectstore.Version, fate string) {
 	for i := range e.Versions {
-		if e.Versions[i].Key == v.Key && e.Versions[i].VersionID == v.ID {
+		if e.Versions[i].Key == v.Key && e.Versions[i].VersionID == v.ID && e.Versions[i].ETag == v.ETag {
 			e.Versions[i].Fate = fate
 			return
 		}
@@ -199,15 +212,19 @@ func loadRecord(ctx context.Context, store objectstore.Store, platform, uid stri
 	if r.Format != recordFormat || r.UID != uid || r.Platform != platform {
 		return nil, fmt.Errorf("record %s in bucket %s is not that of this Yank, or of another operator version; restore its last version", key, store.Bucket())
 	}
-	r.etag = info.ETag
+	r.etag, r.stored = info.ETag, string(data)
 	return &r, nil
 }
 
-// save writes the record over exactly the version that was read.
+// save writes the record over exactly the version that was read, unless it says
+// the same already.
 func (r *Record) save(ctx context.Context, store objectstore.Store) error {
 	data, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
+	}
+	if string(data) == r.stored {
+		return nil
 	}
 	written, err := store.Put(ctx, layout.YankRecordKey(r.Platform, r.UID), data, objectstore.PutOptions{
 		ContentType: "application/json", CacheControl: "no-store", IfMatch: r.etag, IfNoneMatch: r.etag == "",
@@ -215,6 +232,6 @@ func (r *Record) save(ctx context.Context, store objectstore.Store) error {
 	if err != nil {
 		return fmt.Errorf("write the record: %w", err)
 	}
-	r.etag = written.ETag
+	r.etag, r.stored = written.ETag, string(data)
 	return nil
 }

@@ -2,14 +2,13 @@ package yank
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -18,8 +17,8 @@ import (
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
 	"github.com/pytorch/platform-lane-operator/controllers/index"
-	"github.com/pytorch/platform-lane-operator/controllers/layout"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 )
 
 // finalize lets a deleted Yank go. With KeepYanked nothing is touched: its
@@ -30,13 +29,25 @@ func (r *Reconciler) finalize(ctx context.Context, y *v1alpha1.Yank) (ctrl.Resul
 	}
 	if y.Spec.OnDelete == v1alpha1.OnDeleteRestore && y.Spec.Execution == v1alpha1.ExecutionExecute {
 		if err := r.restore(ctx, y); err != nil {
-			return ctrl.Result{}, fmt.Errorf("restore: %w", err)
+			return ctrl.Result{}, errors.Join(fmt.Errorf("restore: %w", err), r.restoring(ctx, y, err))
 		}
 	}
 	before := y.DeepCopy()
 	controllerutil.RemoveFinalizer(y, v1alpha1.YankFinalizer)
 	err := r.Client.Patch(ctx, y, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	return ctrl.Result{}, ignoreConflict(err)
+}
+
+// restoring tells why a deleted Yank is still there.
+func (r *Reconciler) restoring(ctx context.Context, y *v1alpha1.Yank, cause error) error {
+	before := y.DeepCopy()
+	conds := reconcilekit.Conditions{List: &y.Status.Conditions, Generation: y.Generation}
+	y.Status.ObservedGeneration = ptr.To(y.Generation)
+	message := "the files are being restored: " + first(cause) + "; it is tried again"
+	conds.False(v1alpha1.ReadyCondition, v1alpha1.ReasonRestoring, message)
+	conds.Remove(v1alpha1.StalledCondition)
+	conds.True(v1alpha1.ReconcilingCondition, v1alpha1.ReasonProgressing, message)
+	return ignoreConflict(reconcilekit.PatchStatus(ctx, r.Client, before, y))
 }
 
 // restore runs the yank backwards: bytes first, then the catalogs, then the
@@ -48,6 +59,7 @@ func (r *Reconciler) restore(ctx context.Context, y *v1alpha1.Yank) error {
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: y.Namespace, Name: y.Spec.LaneRef.Name}, lane)
 	if apierrors.IsNotFound(err) || err == nil && !claimed(lane) {
 		log.FromContext(ctx).Info("not restored: the lane is gone or does not hold its prefixes; the tombstones stay", "lane", y.Spec.LaneRef.Name)
+		r.Recorder.Eventf(y, nil, corev1.EventTypeWarning, v1alpha1.ReasonLaneNotClaimed, "Restore", "not restored: lane %s is gone or does not hold its prefixes; the files stay yanked", y.Spec.LaneRef.Name)
 		return nil
 	}
 	if err != nil {
@@ -58,33 +70,52 @@ func (r *Reconciler) restore(ctx context.Context, y *v1alpha1.Yank) error {
 		return err
 	}
 	restored := 0
+	var refs []index.Ref
 	for _, c := range catalogs {
 		n, err := r.restoreCatalog(ctx, y, c)
 		if err != nil {
 			return err
 		}
-		restored += n
+		if restored += n; n > 0 {
+			refs = append(refs, index.Ref{Platform: c.Platform, Channel: c.Channel, Project: c.Project})
+		}
 	}
-	if restored == 0 {
-		return nil
-	}
-	if err := r.Engine.PublishRemovals(ctx, lane.Spec.Platform); err != nil {
-		return err
-	}
-	if err := r.recordRestore(ctx, lane.Spec.Platform, y); err != nil {
+	// From here on a pass that was cut short is made up for: the tombstones it
+	// removed are gone, the record still says which pages they were on.
+	if err := r.publishRestored(ctx, lane.Spec.Platform, string(y.UID), refs); err != nil {
 		return err
 	}
 	if r.PublishedFor != nil {
 		r.PublishedFor(lane)
 	}
-	r.Recorder.Eventf(y, nil, corev1.EventTypeNormal, string(v1alpha1.ArtifactRestored), "Restore", "%s given back to the index of lane %s", files(restored), lane.Name)
+	if restored > 0 {
+		r.Recorder.Eventf(y, nil, corev1.EventTypeNormal, string(v1alpha1.ArtifactRestored), "Restore", "%s given back to the index of lane %s", files(restored), lane.Name)
+	}
 	return nil
 }
 
-func (r *Reconciler) recordRestore(ctx context.Context, platform string, y *v1alpha1.Yank) error {
-	record, err := loadRecord(ctx, r.store(), platform, string(y.UID))
+// publishRestored brings pages and feed up to date and notes in the record that
+// the files were given back.
+func (r *Reconciler) publishRestored(ctx context.Context, platform, uid string, refs []index.Ref) error {
+	record, err := loadRecord(ctx, r.store(), platform, uid)
 	if err != nil {
 		return err
+	}
+	for i := range record.Artifacts {
+		if ref := record.Artifacts[i].ref(platform); !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	for _, ref := range refs {
+		if err := r.Engine.Publish(ctx, ref); err != nil {
+			return err
+		}
+	}
+	if err := r.Engine.PublishRemovals(ctx, platform); err != nil {
+		return err
+	}
+	if record.etag == "" || !record.Restored.IsZero() {
+		return nil
 	}
 	record.Restored = r.Now().UTC()
 	return record.save(ctx, r.store())
@@ -126,7 +157,7 @@ func (r *Reconciler) restoreCatalog(ctx context.Context, y *v1alpha1.Yank, c *ca
 	if err != nil {
 		return 0, err
 	}
-	return len(back), r.Engine.Publish(ctx, ref)
+	return len(back), nil
 }
 
 func tombstoneOf(f *catalog.File, uid string) (catalog.Tombstone, bool) {
@@ -142,8 +173,9 @@ func tombstoneOf(f *catalog.File, uid string) (catalog.Tombstone, bool) {
 var errBytesChanged = errors.New("the stored bytes no longer have the recorded hash")
 
 // restoreBytes makes a quarantined file readable again on every store, unless
-// another Yank wants it out of reach. The primary's bytes must have the hash
-// that was recorded when they were taken back.
+// another Yank wants it out of reach. What a store holds must have the hash that
+// was recorded when it was taken back; that is looked at everywhere before
+// anything can be read anywhere.
 func (r *Reconciler) restoreBytes(ctx context.Context, c *catalog.Catalog, f *catalog.File, mine catalog.Tombstone) error {
 	if !mine.Mode.BlocksAccess() {
 		return nil
@@ -154,76 +186,50 @@ func (r *Reconciler) restoreBytes(ctx context.Context, c *catalog.Catalog, f *ca
 		}
 	}
 	key := c.FileKey(f.Name)
+	type hidden struct {
+		bytes
+		at string
+	}
+	var all []hidden
 	for i, target := range r.Engine.Targets() {
 		versioning, err := target.Store.Versioning(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", target.Name, err)
 		}
 		b := bytes{store: target.Store, uid: mine.UID, versioned: versioning == objectstore.VersioningEnabled}
-		if err := b.unhide(ctx, key); err != nil {
-			return err
+		at, err := b.unchanged(ctx, key, mine.SHA256)
+		if i > 0 && errors.Is(err, objectstore.ErrNotFound) {
+			continue // A mirror may refill from the primary.
 		}
-		if i > 0 {
-			continue
-		}
-		got, err := hashOf(ctx, target.Store, key)
 		if errors.Is(err, objectstore.ErrNotFound) {
-			return fmt.Errorf("%w: nothing is stored at %s", errBytesChanged, key)
+			err = fmt.Errorf("%w: nothing is stored at %s", errBytesChanged, key)
 		}
 		if err != nil {
+			return fmt.Errorf("%s: %w", target.Name, err)
+		}
+		all = append(all, hidden{b, at})
+	}
+	for _, h := range all {
+		if err := h.unhide(ctx, key, h.at); err != nil {
 			return err
 		}
-		if got != mine.SHA256 {
-			return errors.Join(fmt.Errorf("%w: want %s, found %s", errBytesChanged, mine.SHA256, got), b.hide(ctx, key, &StoreEvidence{}))
-		}
 	}
 	return nil
 }
 
-// unhide takes the delete markers off the file and its sidecars, or moves the
-// bytes back from the quarantine folder.
-func (b bytes) unhide(ctx context.Context, key string) error {
-	if !b.versioned {
-		for _, to := range []string{key, key + layout.MetadataSuffix, key + layout.ProvenanceSuffix} {
-			_, err := b.store.Copy(ctx, movedKey(b.uid, to), to)
-			if err != nil && !errors.Is(err, objectstore.ErrNotFound) {
-				return err
-			}
-		}
-		return nil
-	}
-	versions, err := b.versions(ctx, key)
-	if err != nil {
-		return err
-	}
-	onTop := map[string]bool{}
-	for _, v := range versions {
-		if v.Latest {
-			onTop[v.Key] = true
-		}
-		if !v.DeleteMarker {
-			onTop[v.Key] = false // Markers below a version do no harm.
-		}
-		if v.DeleteMarker && onTop[v.Key] {
-			if err := b.store.DeleteVersion(ctx, v.Key, v.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// hashOf is the SHA-256 of a stored object, in lower-case hexadecimal.
-func hashOf(ctx context.Context, store objectstore.Store, key string) (string, error) {
-	body, info, err := store.Get(ctx, key, objectstore.GetOptions{})
+// unchanged finds the hidden bytes of a key and checks that they have the hash.
+// Others are hidden again, should they lie open.
+func (b bytes) unchanged(ctx context.Context, key, want string) (at string, err error) {
+	at, version, err := b.kept(ctx, key)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = body.Close() }()
-	sum := sha256.New()
-	n, err := io.Copy(sum, body)
-	if err == nil && n != info.Size {
-		err = fmt.Errorf("%s: got %d of %d bytes", key, n, info.Size)
+	got, err := hashOf(ctx, b.store, at, version)
+	if err != nil || got == want {
+		return at, err
 	}
-	return hex.EncodeToString(sum.Sum(nil)), err
+	if want == "" {
+		want = "none, for it was never fit to be listed"
+	}
+	return "", errors.Join(fmt.Errorf("%w: recorded %s, found %s", errBytesChanged, want, got), b.hide(ctx, key, &StoreEvidence{}))
 }

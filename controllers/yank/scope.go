@@ -12,6 +12,7 @@ import (
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
 	"github.com/pytorch/platform-lane-operator/controllers/index"
+	"github.com/pytorch/platform-lane-operator/controllers/layout"
 	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 	"github.com/pytorch/platform-lane-operator/controllers/yankplan"
 )
@@ -49,7 +50,7 @@ func (s *scope) planOnly() bool { return s.yank.Spec.Execution == v1alpha1.Execu
 // waitsFor marks the steps after the given one as waiting.
 func (s *scope) waitsFor(kind string) {
 	kinds := owned(s.mode())
-	at := slices.Index(kinds, kind)
+	at := slices.Index(kinds, kind) // -1, and so all of them, for no step.
 	s.conds.Pending(kind, kinds[at+1:]...)
 }
 
@@ -69,12 +70,30 @@ func Tombstone(y *v1alpha1.Yank, now time.Time) catalog.Tombstone {
 func (s *scope) refs(artifacts []*Artifact) []index.Ref {
 	var out []index.Ref
 	for _, a := range artifacts {
-		ref := index.Ref{Platform: s.record.Platform, Channel: a.Channel, Project: a.Project}
-		if !slices.Contains(out, ref) {
+		if ref := s.refOf(a); !slices.Contains(out, ref) {
 			out = append(out, ref)
 		}
 	}
 	return out
+}
+
+func (s *scope) refOf(a *Artifact) index.Ref { return a.ref(s.record.Platform) }
+
+// holders are the Yanks that took a file back, this one among them.
+func (s *scope) holders(a *Artifact) []string {
+	out := []string{string(s.yank.UID)}
+	for _, c := range s.catalogs {
+		if c.Channel != a.Channel || c.Project != a.Project {
+			continue
+		}
+		if f := c.Find(layout.FileName(a.Key)); f != nil {
+			for _, t := range f.Tombstones {
+				out = append(out, t.UID)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // files says how many files, as a person would.

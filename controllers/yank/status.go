@@ -8,6 +8,7 @@ import (
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/layout"
+	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 )
 
 // summarise writes what the pass found into the status. It is a function of the
@@ -15,7 +16,7 @@ import (
 func (s *scope) summarise() {
 	status := &s.yank.Status
 	status.ObservedGeneration = ptr.To(s.yank.Generation)
-	status.Requester = s.yank.Annotations[v1alpha1.RequesterAnnotation]
+	status.Requester = reconcilekit.Cut(s.yank.Annotations[v1alpha1.RequesterAnnotation], 512)
 	switch {
 	case s.planOnly():
 		s.summarisePlan(status)
@@ -80,12 +81,10 @@ func (s *scope) summariseRecord(status *v1alpha1.YankStatus) {
 		status.Record = layout.YankRecordKey(r.Platform, r.UID)
 	}
 	var verified int32
-	var published, blocked, proven time.Time
 	status.Artifacts = nil
 	for i := range r.Artifacts {
 		a := &r.Artifacts[i]
-		published, blocked, proven = later(published, a.Published), later(blocked, a.Bytes), later(proven, a.Verified)
-		if !a.Verified.IsZero() {
+		if a.state() == v1alpha1.ArtifactVerified {
 			verified++
 		}
 		if i < v1alpha1.MaxYankedArtifacts {
@@ -96,13 +95,30 @@ func (s *scope) summariseRecord(status *v1alpha1.YankStatus) {
 	}
 	status.ArtifactsCount = ptr.To(int32(len(r.Artifacts))) //nolint:gosec // See above.
 	status.VerifiedCount = ptr.To(verified)
-	status.IndexRemovedTime, status.AccessBlockedTime, status.VerifiedTime = stamp(published), stamp(blocked), stamp(proven)
+	status.IndexRemovedTime = r.lastOf(func(a *Artifact) time.Time { return a.Published })
+	status.AccessBlockedTime = r.lastOf(func(a *Artifact) time.Time { return a.Bytes })
+	status.VerifiedTime = r.lastOf(func(a *Artifact) time.Time { return a.Verified })
+}
+
+// lastOf is when a step was done for the last of all files; nil while one of
+// them still lacks it.
+func (r *Record) lastOf(when func(*Artifact) time.Time) *metav1.Time {
+	var last time.Time
+	for i := range r.Artifacts {
+		t := when(&r.Artifacts[i])
+		if t.IsZero() {
+			return nil
+		}
+		last = later(last, t)
+	}
+	return stamp(last)
 }
 
 // state is how far an artifact has come.
 func (a *Artifact) state() v1alpha1.ArtifactState {
 	switch {
-	case !a.Verified.IsZero():
+	// Bytes that a lock keeps were probed too, but they are not gone.
+	case !a.Verified.IsZero() && (!a.Bytes.IsZero() || !a.Mode.BlocksAccess()):
 		return v1alpha1.ArtifactVerified
 	case !a.Bytes.IsZero() && a.Mode == v1alpha1.YankHardDelete:
 		return v1alpha1.ArtifactDeleted

@@ -40,7 +40,6 @@ func (r *Reconciler) purge(ctx context.Context, s *scope) (bool, time.Duration, 
 	}
 	open, err := r.openPurge(ctx, s, waiting)
 	if err != nil {
-		s.waitsFor(kind)
 		s.conds.False(kind, v1alpha1.ReasonPurgeFailed, first(err)+"; it is tried again")
 		if errors.Is(err, cdn.ErrThrottled) {
 			return false, 5 * time.Second, nil
@@ -48,9 +47,8 @@ func (r *Reconciler) purge(ctx context.Context, s *scope) (bool, time.Duration, 
 		return false, 0, fmt.Errorf("purge: %w", err)
 	}
 	if open.Completed.IsZero() {
-		s.waitsFor(kind)
 		if age := s.now.Sub(open.Requested); age > purgePatience {
-			s.conds.False(kind, v1alpha1.ReasonPurgeFailed, fmt.Sprintf("invalidation %s is not done since %s; look at the CDN's status page, it is asked again", open.ID, open.Requested.Format(time.RFC3339)))
+			s.conds.False(kind, v1alpha1.ReasonPurgeFailed, fmt.Sprintf("invalidation %s is not done since %s; look at the CDN's status page; it is looked at again every minute", open.ID, open.Requested.Format(time.RFC3339)))
 			return false, time.Minute, nil
 		}
 		s.conds.Unknown(kind, v1alpha1.ReasonPurging, fmt.Sprintf("the CDN works on invalidation %s", open.ID))
@@ -61,13 +59,13 @@ func (r *Reconciler) purge(ctx context.Context, s *scope) (bool, time.Duration, 
 			a.Purged = open.Completed
 		}
 	}
-	for _, ref := range s.refs(waiting) {
-		if err := r.markPurged(ctx, s, ref); err != nil {
-			return false, 0, err
-		}
+	err = r.markPurged(ctx, s, waiting)
+	if err == nil {
+		err = s.record.save(ctx, r.store())
 	}
-	if err := s.record.save(ctx, r.store()); err != nil {
-		return false, 0, err
+	if err != nil {
+		s.conds.False(kind, v1alpha1.ReasonPurgeFailed, "it could not be noted that the CDN dropped its copies: "+first(err)+"; it is tried again")
+		return false, 0, fmt.Errorf("purge: %w", err)
 	}
 	s.conds.True(kind, v1alpha1.ReasonPurged, s.purgedMessage())
 	return true, 0, nil
@@ -155,13 +153,19 @@ func (s *scope) paths(waiting []*Artifact) []string {
 	return cdn.Compact(append(paths, cdn.PathsFor(keys...)...))
 }
 
-// markPurged spares the index engine a purge of the same pages.
-func (r *Reconciler) markPurged(ctx context.Context, s *scope, ref index.Ref) error {
-	for _, c := range s.catalogs {
-		if c.Channel == ref.Channel && c.Project == ref.Project {
-			// The catalogs were read before the tombstones: a later revision is
-			// left for the engine to purge.
-			return r.Engine.MarkPurged(ctx, ref, c.Revision)
+// markPurged spares the index engine a purge of the same pages. They were
+// published before the purge was asked for; what was published later the engine
+// purges itself.
+func (r *Reconciler) markPurged(ctx context.Context, s *scope, purged []*Artifact) error {
+	for _, ref := range s.refs(purged) {
+		var revision int64
+		for _, a := range purged {
+			if s.refOf(a) == ref {
+				revision = max(revision, a.Revision)
+			}
+		}
+		if err := r.Engine.MarkPurged(ctx, ref, revision); err != nil {
+			return err
 		}
 	}
 	return nil

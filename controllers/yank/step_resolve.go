@@ -11,6 +11,7 @@ import (
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
+	"github.com/pytorch/platform-lane-operator/controllers/index"
 	"github.com/pytorch/platform-lane-operator/controllers/yankplan"
 )
 
@@ -18,14 +19,12 @@ import (
 // the selector matches. It sets Accepted. For a plan it is the only step.
 func (r *Reconciler) resolve(ctx context.Context, s *scope) (bool, time.Duration, error) {
 	if ok, err := r.findLane(ctx, s); !ok || err != nil {
-		s.waitsFor(v1alpha1.AcceptedCondition)
 		return false, 0, err // The lane's appearance wakes the Yank.
 	}
 	var err error
 	if s.selector, err = yankplan.Compile(s.yank.Spec.Selector); err != nil {
 		s.conds.False(v1alpha1.AcceptedCondition, v1alpha1.ReasonInvalidSelector, err.Error()+"; delete this Yank and create it again with a selector that can be read")
-		s.waitsFor(v1alpha1.AcceptedCondition)
-		return false, 0, nil //nolint:nilerr // the condition says it; trying again would not mend the selector
+		return false, 0, nil
 	}
 	platform := s.lane.Spec.Platform
 	if s.catalogs, err = r.Engine.Catalogs(ctx, platform); err != nil {
@@ -68,7 +67,6 @@ func (r *Reconciler) findLane(ctx context.Context, s *scope) (bool, error) {
 
 func (s *scope) unavailable(err error) error {
 	s.conds.False(v1alpha1.AcceptedCondition, v1alpha1.ReasonCatalogUnavailable, "the lane's catalogs cannot be read: "+first(err)+"; it is tried again")
-	s.waitsFor(v1alpha1.AcceptedCondition)
 	return fmt.Errorf("resolve: %w", err)
 }
 
@@ -77,43 +75,73 @@ func (s *scope) enterAll() {
 	record, y := s.record, s.yank
 	record.Namespace, record.Name, record.Spec = y.Namespace, y.Name, y.Spec
 	record.Asked, record.Requester = y.CreationTimestamp.UTC(), y.Annotations[v1alpha1.RequesterAnnotation]
-	if record.Planned.IsZero() {
+	if record.etag == "" { // Later plans have less to warn of: the files are gone.
 		record.Planned, record.Warnings = s.now, s.plan.Warnings
+		if planned := y.Status.PlannedTime; planned != nil {
+			record.Planned = planned.UTC()
+		}
 	}
 	for _, c := range s.catalogs {
-		for i := range c.Files {
-			if f := &c.Files[i]; s.selector.Matches(c.Project, c.Channel, f) {
-				record.enter(c.FileKey(f.Name), c, f, s.mode())
-			}
+		s.enter(c)
+	}
+}
+
+// enter takes the selected files of one catalog into the record.
+func (s *scope) enter(c *catalog.Catalog) {
+	for i := range c.Files {
+		if f := &c.Files[i]; s.selector.Matches(c.Project, c.Channel, f) {
+			s.record.enter(c.FileKey(f.Name), c, f, s.mode())
 		}
 	}
 }
 
 // bury sets the tombstones: from here on nothing lists these files again. It
-// looks at the catalogs anew when another writer was faster, so a file that
-// came in meanwhile is buried too.
+// looks at the catalogs anew, so a file that came in meanwhile is buried too.
+// The record is stored first: what was asked for, and what the plan warned of,
+// must not be lost with a crash in between.
 func (r *Reconciler) bury(ctx context.Context, s *scope) (bool, time.Duration, error) {
-	waiting := s.record.pending(func(a *Artifact) bool { return a.Tombstoned.IsZero() })
+	lacks := func(a *Artifact) bool { return a.Tombstoned.IsZero() }
+	waiting := s.record.pending(lacks)
+	if len(waiting) == 0 {
+		return true, 0, nil
+	}
+	err := s.record.save(ctx, r.store())
 	for _, ref := range s.refs(waiting) {
-		_, err := r.Engine.Update(ctx, ref, func(c *catalog.Catalog) bool {
-			changed := false
-			for i := range c.Files {
-				if s.selector.Matches(ref.Project, ref.Channel, &c.Files[i]) && c.Files[i].Bury(s.tombstone()) {
-					changed = true
-				}
-			}
-			return changed
-		})
-		if err != nil {
-			s.conds.False(v1alpha1.IndexRemovedCondition, v1alpha1.ReasonPublishFailed, "the tombstone could not be written: "+first(err)+"; it is tried again")
-			s.waitsFor(v1alpha1.IndexRemovedCondition)
-			return false, 0, fmt.Errorf("tombstone: %w", err)
+		if err == nil {
+			err = r.buryIn(ctx, s, ref)
 		}
 	}
-	for _, a := range waiting {
+	if err != nil {
+		s.conds.False(v1alpha1.IndexRemovedCondition, v1alpha1.ReasonPublishFailed, "the tombstone could not be written: "+first(err)+"; it is tried again")
+		return false, 0, fmt.Errorf("tombstone: %w", err)
+	}
+	for _, a := range s.record.pending(lacks) {
 		a.Tombstoned = s.now
 	}
 	return true, 0, nil
+}
+
+// buryIn sets the tombstones in one catalog.
+func (r *Reconciler) buryIn(ctx context.Context, s *scope, ref index.Ref) error {
+	buried, err := r.Engine.Update(ctx, ref, func(c *catalog.Catalog) (changed bool) {
+		for i := range c.Files {
+			if s.selector.Matches(ref.Project, ref.Channel, &c.Files[i]) && c.Files[i].Bury(s.tombstone()) {
+				changed = true
+			}
+		}
+		return changed
+	})
+	if err != nil {
+		return err
+	}
+	if buried == nil {
+		return fmt.Errorf("the catalog of %s is gone from bucket %s; restore its last version", ref, r.store().Bucket())
+	}
+	s.enter(buried)
+	for _, a := range s.record.pending(func(a *Artifact) bool { return a.Tombstoned.IsZero() && s.refOf(a) == ref }) {
+		a.Revision = buried.Revision
+	}
+	return nil
 }
 
 // publish has the index engine publish every page without the files (or with
@@ -128,7 +156,6 @@ func (r *Reconciler) publish(ctx context.Context, s *scope) (bool, time.Duration
 		errs = append(errs, r.Engine.PublishRemovals(ctx, s.record.Platform))
 		if err := errors.Join(errs...); err != nil {
 			s.conds.False(v1alpha1.IndexRemovedCondition, v1alpha1.ReasonPublishFailed, first(err)+"; it is tried again")
-			s.waitsFor(v1alpha1.IndexRemovedCondition)
 			return false, 0, fmt.Errorf("publish: %w", err)
 		}
 		for _, a := range waiting {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,11 +22,16 @@ const (
 	probesAtOnce = 8
 	// oldVersionsProbed bounds how many old versions of a file are asked for.
 	oldVersionsProbed = 10
-	// quickPurges is how often a copy that is still served is purged again at
-	// once; after that somebody has to look, and probes go on slowly.
-	quickPurges = 4
-	retrySoon   = 3 * time.Second
-	retryLater  = time.Minute
+	// quickTries is how often in a row what is still served is taken away and
+	// purged again at once; after that somebody has to look, and it is done every
+	// slowPurge, for a purge costs money.
+	quickTries = 4
+	slowPurge  = 30 * time.Minute
+	// manyTries is when probes that were answered otherwise than demanded are
+	// repeated slowly.
+	manyTries  = 10
+	retrySoon  = 3 * time.Second
+	retryLater = time.Minute
 )
 
 // verify asks the public URLs of every store, as an anonymous client, and sets
@@ -42,16 +48,19 @@ func (r *Reconciler) verify(ctx context.Context, s *scope) (bool, time.Duration,
 	if s.mode().BlocksAccess() {
 		r.probeFiles(ctx, waiting)
 	}
-	results := append([]probe.Result{}, s.record.Pages...)
+	results := append(r.unprobed(), s.record.Pages...)
 	for _, a := range waiting {
 		results = append(results, a.Probes...)
 	}
 	if bad, found := worst(results); found {
-		err := s.record.save(ctx, r.store())
-		return false, s.unverified(bad, waiting), err
+		again := s.unverified(bad, waiting)
+		if err := s.record.save(ctx, r.store()); err != nil {
+			return false, 0, err
+		}
+		return false, again, nil
 	}
 	for _, a := range waiting {
-		a.Verified = r.Now().UTC()
+		a.Verified, a.Tries = r.Now().UTC(), 0
 	}
 	if err := s.record.save(ctx, r.store()); err != nil {
 		return false, 0, err
@@ -60,29 +69,51 @@ func (r *Reconciler) verify(ctx context.Context, s *scope) (bool, time.Duration,
 	return true, 0, nil
 }
 
-// unverified says what stands against it and when to look again. A copy that is
-// still served is purged again, a few times at once.
+// unverified says what stands against it and when to look again. What is still
+// served is taken away and purged again: somebody may have stored it anew, or a
+// cache may have fetched it at the last moment.
 func (s *scope) unverified(bad probe.Result, waiting []*Artifact) time.Duration {
 	const kind = v1alpha1.VerifiedCondition
+	tries := 0
+	for _, a := range waiting {
+		a.Tries = min(a.Tries+1, manyTries)
+		tries = max(tries, a.Tries)
+	}
 	again := retrySoon
-	if len(s.record.Purges) > quickPurges {
+	if tries == manyTries {
 		again = retryLater
 	}
 	if bad.Outcome == probe.Unproven {
 		s.conds.False(kind, v1alpha1.ReasonProbeFailed, fmt.Sprintf("%s: %s; it is asked again", bad.URL, bad.Detail))
 		return again
 	}
-	hint := "the caches are purged and it is asked again"
+	hint := "it is purged and asked again"
 	if strings.Contains(bad.URL, "versionId=") {
 		hint = "the bucket lets anonymous clients read old versions; allow s3:GetObject only, not s3:GetObjectVersion"
 	}
 	s.conds.False(kind, v1alpha1.ReasonStillReachable, fmt.Sprintf("%s: %s; %s", bad.URL, bad.Detail, hint))
-	if len(s.record.Purges) <= quickPurges {
+	if tries <= quickTries || s.lastPurge().Add(slowPurge).Before(s.now) {
 		for _, a := range waiting {
 			a.Purged = time.Time{}
+			if a.served() {
+				a.Bytes = time.Time{}
+			}
 		}
 	}
 	return again
+}
+
+// lastPurge is when the CDN was last asked to drop its copies.
+func (s *scope) lastPurge() time.Time {
+	if n := len(s.record.Purges); n > 0 {
+		return s.record.Purges[n-1].Requested
+	}
+	return s.now // Without a CDN there is nothing to purge.
+}
+
+// served is true if the last probes found the file's bytes.
+func (a *Artifact) served() bool {
+	return slices.ContainsFunc(a.Probes, func(p probe.Result) bool { return p.Outcome == probe.Refuted })
 }
 
 // worst is the result that weighs most: a file that can still be had, else one
@@ -98,6 +129,18 @@ func worst(results []probe.Result) (probe.Result, bool) {
 		}
 	}
 	return bad, bad.URL != ""
+}
+
+// unprobed are the stores that have no public address to ask: nothing can be
+// proven of them.
+func (r *Reconciler) unprobed() []probe.Result {
+	var out []probe.Result
+	for _, target := range r.Engine.Targets() {
+		if len(target.BaseURLs) == 0 {
+			out = append(out, probe.Result{URL: target.Name, Outcome: probe.Unproven, Detail: "no public address of this store is configured"})
+		}
+	}
+	return out
 }
 
 // pageURL is one address of a page, with the media type to ask for.
@@ -195,16 +238,18 @@ func addresses(target index.Target, a *Artifact) []string {
 
 // oldVersions are the newest version ids of a file that a store was seen to hold.
 func oldVersions(store string, a *Artifact) []string {
-	var ids []string
+	var found []VersionEvidence
 	for _, evidence := range a.Stores {
-		if evidence.Store != store {
-			continue
-		}
 		for _, v := range evidence.Versions {
-			if v.Key == a.Key && v.VersionID != "" && len(ids) < oldVersionsProbed {
-				ids = append(ids, v.VersionID)
+			if evidence.Store == store && v.Key == a.Key && v.VersionID != "" {
+				found = append(found, v)
 			}
 		}
+	}
+	slices.SortStableFunc(found, func(a, b VersionEvidence) int { return b.Stored.Compare(a.Stored) })
+	var ids []string
+	for _, v := range bounded(found, oldVersionsProbed) {
+		ids = append(ids, v.VersionID)
 	}
 	return ids
 }

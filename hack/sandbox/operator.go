@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,7 +17,8 @@ import (
 	"github.com/pytorch/platform-lane-operator/controllers/operatorconfig"
 )
 
-// Operator is the name of the operator's process in a stack.
+// Operator is the name of the operator's process in a stack, unless its options
+// give it another one.
 const Operator = "operator"
 
 // OperatorFile is the operator's configuration in a stack's data folder.
@@ -84,9 +86,11 @@ func buildOwn(ctx context.Context, out io.Writer, name, pkg string) (string, err
 
 // OperatorProcess is the operator's program, running against a stack.
 type OperatorProcess struct {
-	stack  *Stack
-	config string
-	health string
+	stack        *Stack
+	name, config string
+	health       string
+	// Metrics is the URL of its metrics.
+	Metrics string
 }
 
 // OperatorOptions say how the operator is run.
@@ -96,6 +100,8 @@ type OperatorOptions struct {
 	// Alone runs it without leader election: after a SIGKILL nobody has to wait
 	// for the lease of the dead.
 	Alone bool
+	// Name of the process, for a second replica.
+	Name string
 }
 
 // StartOperator runs the operator's program against the stack and waits until it
@@ -105,17 +111,24 @@ func (s *Stack) StartOperator(ctx context.Context, program string, o OperatorOpt
 	if err != nil {
 		return nil, err
 	}
-	p := &OperatorProcess{stack: s, config: filepath.Join(s.Dir, OperatorFile), health: health}
+	metrics, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	p := &OperatorProcess{
+		stack: s, name: cmp.Or(o.Name, Operator), config: filepath.Join(s.Dir, OperatorFile),
+		health: health, Metrics: "http://" + metrics + "/metrics",
+	}
 	if err := p.configure(o.Edit); err != nil {
 		return nil, err
 	}
 	command := exec.Command(program,
 		"--config", p.config, "--kubeconfig", s.Kubeconfig,
-		"--metrics-bind-address=0", "--health-probe-bind-address="+health,
+		"--metrics-bind-address="+metrics, "--metrics-secure=false", "--health-probe-bind-address="+health,
 		fmt.Sprintf("--leader-elect=%t", !o.Alone), "--leader-election-namespace=default", "--leader-election-lease=4s",
 	)
 	command.Env = environment("AWS_EC2_METADATA_DISABLED=true")
-	if err := s.Spawn(Operator, command); err != nil {
+	if err := s.Spawn(p.name, command); err != nil {
 		return nil, err
 	}
 	return p, p.ready(ctx)
@@ -131,15 +144,18 @@ func (p *OperatorProcess) configure(edit func(*operatorconfig.Config)) error {
 
 // Kill ends the operator as a crash would (SIGKILL) and starts it again.
 func (p *OperatorProcess) Kill(ctx context.Context) error {
-	if err := p.stack.Kill(Operator); err != nil {
+	if err := p.Crash(); err != nil {
 		return err
 	}
 	return p.again(ctx)
 }
 
+// Crash ends the operator as a crash would and leaves it dead.
+func (p *OperatorProcess) Crash() error { return p.stack.Kill(p.name) }
+
 // Reconfigure starts the operator again under another configuration.
 func (p *OperatorProcess) Reconfigure(ctx context.Context, edit func(*operatorconfig.Config)) error {
-	if err := p.stack.Terminate(Operator); err != nil {
+	if err := p.stack.Terminate(p.name); err != nil {
 		return err
 	}
 	if err := p.configure(edit); err != nil {
@@ -149,7 +165,7 @@ func (p *OperatorProcess) Reconfigure(ctx context.Context, edit func(*operatorco
 }
 
 func (p *OperatorProcess) again(ctx context.Context) error {
-	if err := p.stack.Restart(ctx, Operator); err != nil {
+	if err := p.stack.Restart(ctx, p.name); err != nil {
 		return err
 	}
 	return p.ready(ctx)

@@ -285,7 +285,7 @@ func TestTheCommandEndsWhatItStartedAndNothingElse(t *testing.T) {
 	t.Run("crash", func(t *testing.T) {
 		up := startUp(t, command, dir)
 		parts := running(t, dir)
-		if len(parts) != 5 {
+		if len(parts) != 6 || parts[sandbox.Operator] == 0 {
 			t.Fatalf("running: %v", parts)
 		}
 		if err := up.Process.Kill(); err != nil {

@@ -21,6 +21,7 @@ import (
 // The one API server of this package's tests; each test has its own namespace
 // or leaves nothing behind.
 var (
+	server    *apiserver.Server
 	config    *rest.Config
 	clientset *kubernetes.Clientset
 	client    *dynamic.DynamicClient
@@ -40,8 +41,7 @@ func runTests(m *testing.M) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	server, err := apiserver.Start(context.Background(), crds)
-	if err != nil {
+	if server, err = apiserver.Start(context.Background(), crds); err != nil {
 		return 0, err
 	}
 	defer server.Stop() //nolint:errcheck // the tests have their verdict

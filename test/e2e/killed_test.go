@@ -18,7 +18,7 @@ const killWithin = 700 * time.Millisecond
 var _ = Describe("The operator is killed in every step of the story", func() {
 	It("ends in the same place", func(ctx SpecContext) {
 		w := open(sandbox.OperatorOptions{Alone: true})
-		random := rand.New(rand.NewPCG(uint64(GinkgoRandomSeed()), 0)) //nolint:gosec // A test's dice, repeatable by its seed.
+		random := rand.New(rand.NewPCG(uint64(GinkgoRandomSeed()), 0))
 		kills := 0
 		for _, chapter := range w.Chapters() {
 			for _, step := range chapter.Steps {

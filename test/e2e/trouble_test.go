@@ -46,7 +46,7 @@ var _ = Describe("Trouble", Ordered, func() {
 		good, err := w.Stack.OperatorConfig(nil)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(os.WriteFile(path, append(good, "bukket: x\n"...), 0o600)).To(Succeed())
-		out, err := exec.CommandContext(ctx, filepath.Join(w.Root, "bin", "manager"), "--config", path, "--kubeconfig", w.Stack.Kubeconfig).CombinedOutput() //nolint:gosec // Our own program.
+		out, err := exec.CommandContext(ctx, filepath.Join(w.Root, "bin", "manager"), "--config", path, "--kubeconfig", w.Stack.Kubeconfig).CombinedOutput()
 		Expect(err).To(HaveOccurred())
 		Expect(string(out)).To(And(ContainSubstring(path), ContainSubstring(`unknown field "bukket"`)))
 	})

@@ -27,6 +27,8 @@ type World struct {
 	Client client.Client
 	// Root is the repository's folder, Dir one for the story's own files.
 	Root, Dir string
+	// Manager is the operator's program, Operator the process.
+	Manager  string
 	Operator *sandbox.OperatorProcess
 
 	kubectl string
@@ -57,8 +59,7 @@ func Open(ctx context.Context, o Options) (*World, error) {
 		return nil, err
 	}
 	w.python = newPython(filepath.Join(w.Dir, "venv")) // Takes seconds: goes on meanwhile.
-	manager, err := sandbox.BuildOperator(ctx, o.Out)
-	if err != nil {
+	if w.Manager, err = sandbox.BuildOperator(ctx, o.Out); err != nil {
 		return nil, err
 	}
 	plugin, err := sandbox.BuildPlugin(ctx, o.Out)
@@ -72,15 +73,15 @@ func Open(ctx context.Context, o Options) (*World, error) {
 	if w.Stack, err = sandbox.Start(ctx, sandbox.Options{Dir: filepath.Join(o.Dir, "stack"), Out: o.Out}); err != nil {
 		return nil, err
 	}
-	if err := w.install(ctx, manager, o.Operator); err != nil {
+	if err := w.install(ctx, o.Operator); err != nil {
 		w.Close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *World) install(ctx context.Context, manager string, o sandbox.OperatorOptions) error {
-	if err := w.Stack.InstallCRDs(ctx, filepath.Join(w.Root, "config", "crd", "bases")); err != nil {
+func (w *World) install(ctx context.Context, o sandbox.OperatorOptions) error {
+	if err := w.Stack.InstallProduct(ctx); err != nil {
 		return err
 	}
 	config, err := w.Stack.RESTConfig()
@@ -94,7 +95,7 @@ func (w *World) install(ctx context.Context, manager string, o sandbox.OperatorO
 	if w.Client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
-	w.Operator, err = w.Stack.StartOperator(ctx, manager, o)
+	w.Operator, err = w.Stack.StartOperator(ctx, w.Manager, o)
 	return err
 }
 

@@ -114,6 +114,9 @@ func (w *World) evidence(ctx context.Context) (string, error) {
 	if y.Status.VerifiedCount == nil || *y.Status.VerifiedCount != 3 || y.Status.VerifiedTime == nil {
 		return "", fmt.Errorf("3 files of 2.9.0 should be verified: %+v", y.Status)
 	}
+	if y.Status.Requester == "" {
+		return "", errors.New("the API server did not record who asked for it")
+	}
 	body, err := job.Root(&w.Stack.Info).Read(ctx, y.Status.Record)
 	if err != nil {
 		return "", err
@@ -139,7 +142,7 @@ func (w *World) evidence(ctx context.Context) (string, error) {
 	if len(record.Artifacts) != 3 || probes == 0 {
 		return "", fmt.Errorf("the record has %d files and %d probes", len(record.Artifacts), probes)
 	}
-	return fmt.Sprintf("%s\n3 files with hashes and versions, %d refused probes", y.Status.Record, probes), nil
+	return fmt.Sprintf("%s\n3 files with hashes and versions, %d refused probes, asked for by %s", y.Status.Record, probes, y.Status.Requester), nil
 }
 
 func (w *World) manifestDeleted(ctx context.Context) (string, error) {

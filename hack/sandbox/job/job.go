@@ -144,4 +144,3 @@ func (s *Session) Versions(ctx context.Context, key string) (kept []s3types.Obje
 	}
 	return kept, markers, nil
 }
-

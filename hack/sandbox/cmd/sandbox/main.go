@@ -63,7 +63,8 @@ func run(args []string, out io.Writer) error {
 	case "publish":
 		return publish(ctx, *dir, flags.Args()[1:], out)
 	default:
-		return errors.New("say what to do\n" + usage)
+		flags.Usage()
+		return fmt.Errorf("unknown command %q", flags.Arg(0))
 	}
 }
 
@@ -95,7 +96,7 @@ func up(ctx context.Context, dir string, withOperator bool, out io.Writer) error
 		return err
 	}
 	defer release()
-	if err := installProductCRDs(ctx, stack, out); err != nil {
+	if err := stack.InstallProduct(ctx); err != nil {
 		return err
 	}
 	if withOperator {
@@ -106,21 +107,6 @@ func up(ctx context.Context, dir string, withOperator bool, out io.Writer) error
 	}
 	describe(out, &stack.Info, filepath.Dir(plugin))
 	return stack.WaitAny(ctx)
-}
-
-// installProductCRDs installs this repository's own CRDs, once they have been
-// generated.
-func installProductCRDs(ctx context.Context, stack *sandbox.Stack, out io.Writer) error {
-	root, err := sandbox.RepositoryRoot()
-	if err != nil {
-		return err
-	}
-	crds := filepath.Join(root, "config", "crd", "bases")
-	if _, err := os.Stat(crds); errors.Is(err, os.ErrNotExist) {
-		fmt.Fprintln(out, "  config/crd/bases does not exist yet (make manifests): no CRDs of ours installed")
-		return nil
-	}
-	return stack.InstallCRDs(ctx, crds)
 }
 
 func describe(out io.Writer, i *sandbox.Info, plugins string) {

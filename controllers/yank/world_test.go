@@ -1,0 +1,539 @@
+package yank
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/catalog"
+	"github.com/pytorch/platform-lane-operator/controllers/cdn"
+	cdnfake "github.com/pytorch/platform-lane-operator/controllers/cdn/fake"
+	"github.com/pytorch/platform-lane-operator/controllers/index"
+	"github.com/pytorch/platform-lane-operator/controllers/layout"
+	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+	"github.com/pytorch/platform-lane-operator/controllers/objectstore/fake"
+	"github.com/pytorch/platform-lane-operator/controllers/probe"
+	"github.com/pytorch/platform-lane-operator/controllers/wheel/wheeltest"
+)
+
+const platform = "spyre"
+
+// world is everything around a reconciler: an API server, stores with a public
+// front, a CDN and a clock.
+type world struct {
+	t         *testing.T
+	namespace string
+	primary   *fake.Store
+	mirror    *fake.Store // nil without a mirror
+	cdn       *cdnfake.CDN
+	fronts    []*front
+	engine    *index.Engine
+	reconcile *Reconciler
+	events    *recorder
+
+	mu    sync.Mutex
+	clock time.Time
+	story []string
+}
+
+type option func(*setup)
+
+type setup struct {
+	versioning objectstore.VersioningState
+	mirrored   bool
+	noCDN      bool
+}
+
+func unversioned(s *setup) { s.versioning = objectstore.VersioningNever }
+func suspended(s *setup)   { s.versioning = objectstore.VersioningSuspended }
+func mirrored(s *setup)    { s.mirrored = true }
+func withoutCDN(s *setup)  { s.noCDN = true }
+
+func newWorld(t *testing.T, options ...option) *world {
+	t.Helper()
+	setup := setup{versioning: objectstore.VersioningEnabled}
+	for _, o := range options {
+		o(&setup)
+	}
+	w := &world{t: t, clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), events: &recorder{}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "vendor-"}}
+	w.must(admin.Create(t.Context(), ns))
+	w.namespace = ns.Name
+	w.primary = fake.New("lanes", fake.WithClock(w.now), fake.WithVersioning(setup.versioning))
+	if setup.mirrored {
+		w.mirror = fake.New("mirror", fake.WithClock(w.now))
+	}
+	w.cdn = cdnfake.New(w.now)
+	w.restart(setup.noCDN)
+	return w
+}
+
+// restart is a new process: nothing in memory survives.
+func (w *world) restart(noCDN bool) {
+	w.fronts = nil
+	target := func(name string, store *fake.Store) index.Target {
+		f := &front{store: store, world: w, name: name}
+		server := httptest.NewServer(f)
+		w.t.Cleanup(server.Close)
+		w.fronts = append(w.fronts, f)
+		return index.Target{Name: name, Store: store, BaseURLs: []string{server.URL}}
+	}
+	primary := target("primary", w.primary)
+	var mirrors []index.Target
+	if w.mirror != nil {
+		mirrors = append(mirrors, target("r2", w.mirror))
+	}
+	w.cdn.OnAccept(func(paths []string) {
+		for _, f := range w.fronts {
+			f.drop(paths)
+		}
+	})
+	var c cdn.CDN = w.cdn
+	if noCDN {
+		c = cdn.None{}
+	}
+	w.engine = index.New(primary, mirrors, c, w.now, index.Limits{})
+	w.reconcile = &Reconciler{
+		Client: admin, Engine: w.engine, Prober: probe.New(5 * time.Second), Recorder: w.events, Now: w.now, AtOnce: 1,
+	}
+}
+
+func (w *world) stores() []*fake.Store {
+	if w.mirror == nil {
+		return []*fake.Store{w.primary}
+	}
+	return []*fake.Store{w.primary, w.mirror}
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock
+}
+
+func (w *world) later(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = w.clock.Add(d)
+}
+
+func (w *world) tell(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.story = append(w.story, fmt.Sprintf(format, args...))
+}
+
+// lane creates the lane "spyre" and says whether it holds its prefixes.
+func (w *world) lane(claimed bool) *v1alpha1.PlatformLane {
+	w.t.Helper()
+	lane := &v1alpha1.PlatformLane{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "spyre"},
+		Spec:       v1alpha1.PlatformLaneSpec{Platform: platform, Channels: []v1alpha1.Channel{{Name: v1alpha1.ChannelRelease}}},
+	}
+	w.must(admin.Create(w.t.Context(), lane))
+	w.claim(lane, claimed)
+	return lane
+}
+
+func (w *world) claim(lane *v1alpha1.PlatformLane, holds bool) {
+	w.t.Helper()
+	before := lane.DeepCopy()
+	status, reason := metav1.ConditionFalse, v1alpha1.ReasonHeldByAnother
+	if holds {
+		status, reason = metav1.ConditionTrue, v1alpha1.ReasonClaimed
+	}
+	meta.SetStatusCondition(&lane.Status.Conditions, metav1.Condition{Type: v1alpha1.ClaimedCondition, Status: status, Reason: reason})
+	w.must(admin.Status().Patch(w.t.Context(), lane, client.MergeFrom(before)))
+}
+
+// wheel is the key and the bytes of a stand-in wheel.
+func wheelOf(version, tag string) (key string, data []byte) {
+	wheel := wheeltest.Wheel{Project: "torch", Version: version, Tag: tag}
+	data, err := wheel.Bytes()
+	if err != nil {
+		panic(err)
+	}
+	return layout.WheelPrefix(platform, v1alpha1.ChannelRelease) + wheel.Filename(), data
+}
+
+// upload stores a wheel in every store and returns its key.
+func (w *world) upload(version string) string {
+	key, data := wheelOf(version, "")
+	for _, s := range w.stores() {
+		s.Seed(key, data, fake.SeedOptions{NoChecksum: true})
+	}
+	return key
+}
+
+// sync is what the lane's indexer does when the bucket changed.
+func (w *world) sync() index.Report {
+	w.t.Helper()
+	lane := &v1alpha1.PlatformLane{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "spyre"}}
+	rules, err := RulesOf(w.t.Context(), admin, lane, w.now())
+	w.must(err)
+	report, err := w.engine.Sync(w.t.Context(), index.Lane{Platform: platform, Packages: []string{"torch"}, Rules: rules}, v1alpha1.ChannelRelease)
+	w.must(err)
+	w.must(report.MirrorErr)
+	return report
+}
+
+// published is a lane with torch 2.9.0 (to be taken back) and 2.9.1 (to stay).
+func (w *world) published() (bad, good string) {
+	w.t.Helper()
+	w.lane(true)
+	bad, good = w.upload("2.9.0+spyre"), w.upload("2.9.1+spyre")
+	w.sync()
+	w.later(time.Minute)
+	return bad, good
+}
+
+// yank creates a Yank of torch 2.9.0.
+func (w *world) yank(mode v1alpha1.YankMode, change ...func(*v1alpha1.YankSpec)) *v1alpha1.Yank {
+	w.t.Helper()
+	y := &v1alpha1.Yank{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: w.namespace, GenerateName: "bad-",
+			Annotations: map[string]string{v1alpha1.RequesterAnnotation: "alice@example.com"},
+		},
+		Spec: v1alpha1.YankSpec{
+			LaneRef:  v1alpha1.LaneReference{Name: "spyre"},
+			Selector: v1alpha1.YankSelector{Package: "torch", Versions: "==2.9.0+spyre"},
+			Mode:     mode, Reason: "backdoor",
+		},
+	}
+	for _, c := range change {
+		c(&y.Spec)
+	}
+	w.must(admin.Create(w.t.Context(), y))
+	return y
+}
+
+func planOnly(s *v1alpha1.YankSpec) { s.Execution = v1alpha1.ExecutionPlanOnly }
+func restore(s *v1alpha1.YankSpec)  { s.OnDelete = v1alpha1.OnDeleteRestore }
+
+// pass reconciles once and reads the Yank back; it stays as it was if it is gone.
+func (w *world) pass(y *v1alpha1.Yank) (ctrl.Result, error) {
+	w.t.Helper()
+	result, err := w.reconcile.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(y)})
+	if getErr := admin.Get(w.t.Context(), client.ObjectKeyFromObject(y), y); client.IgnoreNotFound(getErr) != nil {
+		w.t.Fatal(getErr)
+	}
+	w.later(time.Second)
+	return result, err
+}
+
+// settle reconciles until nothing is left to do soon, as the queue would.
+func (w *world) settle(y *v1alpha1.Yank) {
+	w.t.Helper()
+	for range 30 {
+		result, err := w.pass(y)
+		w.must(err)
+		if result.RequeueAfter == 0 || result.RequeueAfter >= time.Hour {
+			return
+		}
+		w.later(result.RequeueAfter)
+	}
+	w.t.Fatalf("never settles: %s", conditions(y))
+}
+
+func (w *world) edit(y *v1alpha1.Yank, change func(*v1alpha1.YankSpec)) {
+	w.t.Helper()
+	before := y.DeepCopy()
+	change(&y.Spec)
+	w.must(admin.Patch(w.t.Context(), y, client.MergeFrom(before)))
+}
+
+func (w *world) delete(y *v1alpha1.Yank) { w.t.Helper(); w.must(admin.Delete(w.t.Context(), y)) }
+
+func (w *world) gone(y *v1alpha1.Yank) bool {
+	err := admin.Get(w.t.Context(), client.ObjectKeyFromObject(y), &v1alpha1.Yank{})
+	return client.IgnoreNotFound(err) == nil && err != nil
+}
+
+// conditions are a Yank's conditions in one line: "Accepted=True/Resolved …".
+func conditions(y *v1alpha1.Yank) string {
+	var out []string
+	for _, c := range y.Status.Conditions {
+		out = append(out, fmt.Sprintf("%s=%s/%s", c.Type, c.Status, c.Reason))
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+func (w *world) wantConditions(y *v1alpha1.Yank, want ...string) {
+	w.t.Helper()
+	got := conditions(y)
+	for _, c := range want {
+		if !slices.Contains(strings.Fields(got), c) {
+			w.t.Fatalf("no condition %s in %s\n%s", c, got, messages(y))
+		}
+	}
+}
+
+func (w *world) wantNoCondition(y *v1alpha1.Yank, kinds ...string) {
+	w.t.Helper()
+	for _, kind := range kinds {
+		if c := condition(y, kind); c != nil {
+			w.t.Fatalf("condition %s=%s/%s, want none", c.Type, c.Status, c.Reason)
+		}
+	}
+}
+
+func messages(y *v1alpha1.Yank) string {
+	var out []string
+	for _, c := range y.Status.Conditions {
+		out = append(out, c.Type+": "+c.Message)
+	}
+	return strings.Join(out, "\n")
+}
+
+func (w *world) wantMessage(y *v1alpha1.Yank, kind, want string) {
+	w.t.Helper()
+	if c := condition(y, kind); c == nil || !strings.Contains(c.Message, want) {
+		w.t.Fatalf("%s does not say %q:\n%s", kind, want, messages(y))
+	}
+}
+
+// record reads the Yank's record from the bucket.
+func (w *world) record(y *v1alpha1.Yank) *Record {
+	w.t.Helper()
+	r := &Record{}
+	data, ok := w.primary.Contents()[layout.YankRecordKey(platform, string(y.UID))]
+	if !ok {
+		w.t.Fatalf("no record of %s in the bucket", y.Name)
+	}
+	w.must(json.Unmarshal([]byte(data), r))
+	return r
+}
+
+func (w *world) catalog() *catalog.Catalog {
+	w.t.Helper()
+	return catalogIn(w.t, w.primary)
+}
+
+func catalogIn(t *testing.T, store *fake.Store) *catalog.Catalog {
+	t.Helper()
+	data, ok := store.Contents()[layout.CatalogKey(platform, v1alpha1.ChannelRelease, "torch")]
+	if !ok {
+		return catalog.New(platform, v1alpha1.ChannelRelease, "torch")
+	}
+	c, err := catalog.Decode([]byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// page is the published page of torch in a store.
+func page(store *fake.Store) string {
+	html, _ := layout.ProjectPages(platform, v1alpha1.ChannelRelease, "torch")
+	return store.Contents()[html]
+}
+
+// lists tells whether a page links to a file, and the whole link.
+func lists(page, key string) (anchor string, ok bool) {
+	for line := range strings.Lines(page) {
+		if strings.Contains(line, "<a ") && strings.Contains(line, url.PathEscape(layout.FileName(key))) ||
+			strings.Contains(line, "<a ") && strings.Contains(line, layout.EscapeKey(layout.FileName(key))) {
+			return line, true
+		}
+	}
+	return "", false
+}
+
+func (w *world) wantListed(key string, want bool) {
+	w.t.Helper()
+	for _, s := range w.stores() {
+		if _, got := lists(page(s), key); got != want {
+			w.t.Fatalf("the page in %s lists %s: %v, want %v\n%s", s.Bucket(), key, got, want, page(s))
+		}
+	}
+}
+
+// versionsOf are the stored versions of a key, "marker" for delete markers.
+func versionsOf(t *testing.T, store *fake.Store, key string) (out []string) {
+	t.Helper()
+	for v, err := range store.ListVersions(context.Background(), key) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case v.Key != key:
+		case v.DeleteMarker:
+			out = append(out, "marker")
+		default:
+			out = append(out, "bytes")
+		}
+	}
+	return out
+}
+
+// watch follows every call to the stores and the CDN and every probe, and stops
+// the test when bytes vanish that a page lists, or a page lists what a tombstone
+// took back.
+func (w *world) watch(key string) {
+	for _, store := range w.stores() {
+		store.FailAfter(func(op, k string) error {
+			w.checkInvariants(store, op, k, key)
+			return nil
+		})
+	}
+}
+
+func (w *world) checkInvariants(store *fake.Store, op, touched, key string) {
+	contents := store.Contents()
+	for k, body := range contents {
+		if !strings.HasSuffix(k, "/torch/"+layout.HTMLPage) && !strings.HasSuffix(k, "/torch/"+layout.JSONPage) {
+			continue
+		}
+		listed := strings.Contains(body, layout.EscapeKey(layout.FileName(key)))
+		if _, stored := contents[key]; listed && !stored {
+			w.t.Errorf("after %s %s in %s: %s lists %s, whose bytes are gone", op, touched, store.Bucket(), k, key)
+		}
+		if op != objectstore.OpPut || touched != k || !listed {
+			continue
+		}
+		f := catalogIn(w.t, w.primary).Find(layout.FileName(key))
+		if f == nil {
+			continue
+		}
+		if t, ok := f.Effective(); ok && t.Mode != v1alpha1.YankFlag {
+			w.t.Errorf("%s was published in %s with %s, which has a tombstone", k, store.Bucket(), key)
+		}
+	}
+}
+
+// front is the public address of a store: what a key holds, a folder's page, and
+// a cache that keeps everything until it is purged.
+type front struct {
+	name  string
+	store *fake.Store
+	world *world
+
+	mu sync.Mutex
+	// caching keeps what was served; status, if set, answers everything;
+	// oldVersions lets anybody read versions by id.
+	caching     bool
+	status      int
+	oldVersions bool
+	cache       map[string]string
+}
+
+func (f *front) set(change func(*front)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+}
+
+// keep puts into the cache what the store serves at a key now.
+func (f *front) keep(key string) {
+	body := f.store.Contents()[key]
+	f.set(func(f *front) {
+		f.caching = true
+		if f.cache == nil {
+			f.cache = map[string]string{}
+		}
+		f.cache["/"+key] = body
+	})
+}
+
+func (f *front) drop(paths []string) {
+	f.set(func(f *front) {
+		for cached := range f.cache {
+			for _, p := range paths {
+				if cdn.Covers(p, cached) {
+					delete(f.cache, cached)
+				}
+			}
+		}
+	})
+}
+
+func (f *front) ServeHTTP(out http.ResponseWriter, in *http.Request) {
+	f.world.tell("probe %s %s", f.name, in.URL.Path)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := strings.TrimPrefix(in.URL.Path, "/")
+	if strings.HasSuffix(key, "/") {
+		key += layout.HTMLPage
+	}
+	body, cached := f.cache["/"+key]
+	stored, found := f.store.Contents()[key]
+	id := in.URL.Query().Get("versionId")
+	switch {
+	case f.status != 0:
+		out.WriteHeader(f.status)
+	case strings.HasPrefix(key, layout.Private):
+		out.WriteHeader(http.StatusForbidden)
+	case id != "" && f.oldVersions:
+		got, _, err := f.store.Get(in.Context(), key, objectstore.GetOptions{VersionID: id})
+		if err != nil {
+			out.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = io.Copy(out, got)
+	case id != "":
+		out.WriteHeader(http.StatusForbidden)
+	case cached:
+		_, _ = io.WriteString(out, body)
+	case found:
+		_, _ = io.WriteString(out, stored)
+	default:
+		out.WriteHeader(http.StatusNotFound)
+	}
+}
+
+// recorder keeps Events.
+type recorder struct {
+	mu   sync.Mutex
+	all  []string
+	hook func()
+}
+
+func (r *recorder) Eventf(_, _ runtime.Object, kind, reason, _, note string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.hook != nil {
+		r.hook()
+	}
+	r.all = append(r.all, fmt.Sprintf("%s %s %s", kind, reason, fmt.Sprintf(note, args...)))
+}
+
+func (r *recorder) has(part string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.all, func(e string) bool { return strings.Contains(e, part) })
+}
+
+func fakeSeed() fake.SeedOptions { return fake.SeedOptions{NoChecksum: true} }
+
+// laneRef names the lane of this world.
+func (w *world) laneRef() *v1alpha1.PlatformLane {
+	return &v1alpha1.PlatformLane{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "spyre"}}
+}
+
+func keyOf(o client.Object) client.ObjectKey { return client.ObjectKeyFromObject(o) }
