@@ -59,8 +59,9 @@ sandbox-down: ## Stop the local stack that `make sandbox` started.
 	$(SANDBOX) down
 
 .PHONY: run
-run: ## Run the operator against the local stack.
-	KUBECONFIG=$(CURDIR)/.sandbox/kubeconfig go run ./cmd/manager --config=$(CURDIR)/.sandbox/operator.yaml
+run: ## Run the operator from source against `go run ./hack/sandbox/cmd/sandbox -without-operator up`.
+	env -u AWS_CA_BUNDLE go run ./cmd/manager --config=.sandbox/operator.yaml --kubeconfig=.sandbox/kubeconfig \
+		--leader-election-namespace=default --metrics-bind-address=0
 
 ##@ Test
 

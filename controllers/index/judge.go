@@ -144,8 +144,9 @@ func hashOf(ctx context.Context, store objectstore.Store, obj objectstore.Object
 }
 
 // putSidecar publishes the METADATA file unless the listing shows exactly that
-// file already, and returns its ETag. It writes only over what was listed: the
-// METADATA file may be that of a newer wheel by now.
+// file already, and returns its ETag. Engines that judge the same wheel write
+// the same file. If the wheel was replaced meanwhile, the next Sync finds that
+// this file is not the one in the catalog.
 func (e *Engine) putSidecar(ctx context.Context, key string, data []byte, have objectstore.Object) (string, error) {
 	if have.ETag != "" && have.ETag == md5Hex(data) {
 		return have.ETag, nil
@@ -154,9 +155,7 @@ func (e *Engine) putSidecar(ctx context.Context, key string, data []byte, have o
 		// Caches keep these files for long: whatever lay there must go.
 		e.owe(key)
 	}
-	written, err := e.Primary().Store.Put(ctx, key, data, objectstore.PutOptions{
-		ContentType: sidecarType, CacheControl: pages.CacheControlFile, IfMatch: have.ETag, IfNoneMatch: have.ETag == "",
-	})
+	written, err := e.Primary().Store.Put(ctx, key, data, objectstore.PutOptions{ContentType: sidecarType, CacheControl: pages.CacheControlFile})
 	return written.ETag, err
 }
 

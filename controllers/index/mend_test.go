@@ -49,7 +49,7 @@ func TestSyncMends(t *testing.T) {
 						}
 					}
 					// Whatever lay there may be in the caches.
-					if !(key == metadata && how == "deleted") {
+					if key != metadata || how != "deleted" {
 						requests := w.cdn.Requests()
 						if len(requests) != purges+1 || !covers(requests[purges].Paths, "/"+key) {
 							t.Errorf("purges: %v", requests[purges:])

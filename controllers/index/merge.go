@@ -112,7 +112,7 @@ func (p *project) merge(c *catalog.Catalog, rules []Rule) (m merged) {
 		switch decide(entry, p.objects[name], p.sidecars[name+layout.MetadataSuffix]) {
 		case judgeIt:
 			verdict, ok := p.verdicts[name]
-			if !ok || verdict.ETag != p.objects[name].ETag {
+			if !ok {
 				continue
 			}
 			if entry != nil {
@@ -249,19 +249,25 @@ func group(l listing, rules wheel.Rules, known map[string]stored, fresh func(nam
 		}
 		return projects[name]
 	}
-	for name := range known {
-		at(name)
+	// Judged before: a file stays what it is, whatever the rules are today.
+	judged := make(map[string]bool, len(l.files))
+	for name, have := range known {
+		p := at(name)
+		for i := range have.cat.Files {
+			file := have.cat.Files[i].Name
+			if obj, ok := l.files[file]; ok {
+				p.objects[file], judged[file] = obj, true
+			}
+		}
 	}
 	var rejected []Rejected
 	for _, name := range sortedKeys(l.files) {
-		obj := l.files[name]
-		parsed, err := wheel.ParseFilename(name)
-		if err == nil && known[parsed.Project].cat != nil && known[parsed.Project].cat.Find(name) != nil {
-			// Judged before: it stays what it is, whatever the rules are today.
-			at(parsed.Project).objects[name] = obj
+		if judged[name] {
 			continue
 		}
-		if parsed, err = wheel.CheckListing(name, obj.Size, rules); err != nil {
+		obj := l.files[name]
+		parsed, err := wheel.CheckListing(name, obj.Size, rules)
+		if err != nil {
 			rejected = append(rejected, rejectedBy(obj.Key, err))
 			continue
 		}

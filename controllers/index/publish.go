@@ -121,7 +121,7 @@ func (e *Engine) publishProject(ctx context.Context, target Target, have stored,
 		if !errors.Is(err, objectstore.ErrPrecondition) {
 			return have, wrote, err
 		}
-		next, err := stored{}, error(nil)
+		var next stored
 		if seen, next, err = e.observe(ctx, target, ref); err != nil {
 			return have, wrote, err
 		}

@@ -132,11 +132,11 @@ func TestDeleteFilesKeepsPagesAndEvidence(t *testing.T) {
 			t.Errorf("%s is gone", key)
 		}
 	}
-	for v := range w.store.ListVersions(t.Context(), folder+gone) {
-		t.Errorf("%s version %s is left", v.Key, v.ID)
+	for v, err := range w.store.ListVersions(t.Context(), folder+gone) {
+		t.Errorf("%s version %s is left (%v)", v.Key, v.ID, err)
 	}
-	for u := range w.store.ListUploads(t.Context(), folder) {
-		t.Errorf("upload %s is left", u.Key)
+	for u, err := range w.store.ListUploads(t.Context(), folder) {
+		t.Errorf("upload %s is left (%v)", u.Key, err)
 	}
 	if _, ok := mirror.Contents()[folder+gone]; ok {
 		t.Error("the mirror keeps its copy")

@@ -3,10 +3,13 @@ package index_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+	"github.com/pytorch/platform-lane-operator/controllers/objectstore/fake"
+	"github.com/pytorch/platform-lane-operator/controllers/wheel/wheeltest"
 )
 
 // neverListed fails the test when any write puts a file on a page.
@@ -82,12 +85,16 @@ func TestTombstoneOutlivesTheBytes(t *testing.T) {
 		t.Errorf("entry %+v", f)
 	}
 	w.neverListed(name)
-	w.upload("2.9.0")
+	again := wheeltest.Wheel{Project: "torch", Version: "2.9.0+spyre", RequiresPython: ">=3.10"}
+	w.store.Seed(folder+name, bytesOf(t, again), fake.SeedOptions{Modified: start.Add(time.Hour)})
 	w.engine = w.another()
 	if report := w.sync(); !report.Resurfaced {
 		t.Error("the bytes are back and nobody says so")
 	}
 	w.wantListed(name, false)
+	if f := w.entry(name); !f.UploadTime.Equal(start) {
+		t.Errorf("the same bytes are said to be uploaded at %v", f.UploadTime)
+	}
 	if _, ok := w.store.Contents()[folder+name+".metadata"]; ok {
 		t.Error("METADATA of a file that is out of reach was published")
 	}

@@ -54,7 +54,7 @@ func (e *Engine) Sync(ctx context.Context, lane Lane, channel v1alpha1.ChannelNa
 		// Of files whose catalog cannot be read nothing is said.
 		projects[name] = &project{}
 	}
-	report.Rejected = append(rejected, unexpected(primary, projects)...)
+	report.Rejected = slices.Concat(rejected, unexpected(primary, projects))
 	for name := range broken {
 		delete(projects, name)
 	}

@@ -61,7 +61,10 @@ func (w *world) on(primary objectstore.Store, mirrors ...objectstore.Store) *ind
 	for i, m := range mirrors {
 		targets = append(targets, index.Target{Name: fmt.Sprintf("mirror%d", i), Store: m})
 	}
-	return index.New(index.Target{Name: "primary", Store: primary}, targets, w.cdn, func() time.Time { return start }, index.Limits{})
+	// One file at a time: requests come one after the other, and hooks can count
+	// them.
+	limits := index.Limits{FilesAtOnce: 1}
+	return index.New(index.Target{Name: "primary", Store: primary}, targets, w.cdn, func() time.Time { return start }, limits)
 }
 
 // upload puts a good wheel of torch into the lane and returns its name.

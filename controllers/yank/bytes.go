@@ -178,10 +178,15 @@ func (b bytes) destroy(ctx context.Context, key string, holders []string, eviden
 		return err
 	}
 	aborted, err = b.abort(ctx, key)
-	if err == nil && len(left)+aborted > 0 {
-		err = fmt.Errorf("%s: %d versions and %d uploads were begun while it was being destroyed", key, len(left), aborted)
+	evidence.AbortedUploads += aborted
+	if err != nil {
+		return err
 	}
-	return err
+	if len(left)+aborted > 0 {
+		return fmt.Errorf("%s: %d versions and %d uploads were begun while it was being destroyed", key, len(left), aborted)
+	}
+	evidence.nothingLeft()
+	return nil
 }
 
 // destroyVersions deletes versions before markers: the marker on top is what

@@ -9,6 +9,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -17,7 +18,10 @@ import (
 )
 
 // admin reaches the API server past every cache.
-var admin client.WithWatch
+var (
+	admin  client.WithWatch
+	config *rest.Config
+)
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -49,6 +53,7 @@ func run(m *testing.M) (code int, err error) {
 			return 0, err
 		}
 	}
+	config = server.Config
 	if admin, err = client.NewWithWatch(server.Config, client.Options{Scheme: scheme}); err != nil {
 		return 0, err
 	}

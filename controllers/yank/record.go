@@ -195,6 +195,14 @@ func (e *StoreEvidence) note(v objectstore.Version, fate string) {
 	})
 }
 
+// nothingLeft notes that every version is destroyed, those included that a pass
+// destroyed which was cut short.
+func (e *StoreEvidence) nothingLeft() {
+	for i := range e.Versions {
+		e.Versions[i].Fate = fateDestroyed
+	}
+}
+
 // loadRecord reads the record of a Yank, or starts one.
 func loadRecord(ctx context.Context, store objectstore.Store, platform, uid string) (*Record, error) {
 	key := layout.YankRecordKey(platform, uid)

@@ -24,17 +24,23 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) (bool, time.Duration
 	var err error
 	if s.selector, err = yankplan.Compile(s.yank.Spec.Selector); err != nil {
 		s.conds.False(v1alpha1.AcceptedCondition, v1alpha1.ReasonInvalidSelector, err.Error()+"; delete this Yank and create it again with a selector that can be read")
-		return false, 0, nil
+		return false, 0, nil //nolint:nilerr // the condition says it; trying again would not mend the selector
 	}
 	platform := s.lane.Spec.Platform
 	if s.catalogs, err = r.Engine.Catalogs(ctx, platform); err != nil {
 		return false, 0, s.unavailable(err)
 	}
-	s.plan = yankplan.Resolve(s.selector, s.mode(), s.catalogs, r.Engine.Holders(platform, hashes(s.selector, s.catalogs)))
+	planned := s.catalogs
 	if !s.planOnly() {
 		if s.record, err = loadRecord(ctx, r.store(), platform, string(s.yank.UID)); err != nil {
 			return false, 0, s.unavailable(err)
 		}
+		if s.record.etag == "" {
+			planned = untouched(s.catalogs, string(s.yank.UID))
+		}
+	}
+	s.plan = yankplan.Resolve(s.selector, s.mode(), planned, r.Engine.Holders(platform, hashes(s.selector, s.catalogs)))
+	if !s.planOnly() {
 		s.enterAll()
 	}
 	if len(s.plan.Artifacts) == 0 {
@@ -43,6 +49,20 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) (bool, time.Duration
 		s.conds.True(v1alpha1.AcceptedCondition, v1alpha1.ReasonResolved, fmt.Sprintf("matches %s of lane %s", files(len(s.plan.Artifacts)), s.lane.Name))
 	}
 	return !s.planOnly(), resync, nil
+}
+
+// untouched are the catalogs as if this Yank had not begun. The index engine
+// applies it as a standing rule, perhaps before its first pass; what the plan
+// warns of must be what was true before.
+func untouched(catalogs []*catalog.Catalog, uid string) []*catalog.Catalog {
+	out := make([]*catalog.Catalog, len(catalogs))
+	for i, c := range catalogs {
+		out[i] = c.Clone()
+		for j := range out[i].Files {
+			out[i].Files[j].Exhume(uid)
+		}
+	}
+	return out
 }
 
 // findLane reads the lane. A lane that does not hold its prefixes is refused:

@@ -236,7 +236,7 @@ func TestAStalePageIsPurgedAgain(t *testing.T) {
 	_, err := w.pass(y)
 	w.must(err)
 	w.wantConditions(y, "Verified=False/StillReachable")
-	w.wantMessage(y, v1alpha1.VerifiedCondition, html+": still lists "+strings.TrimPrefix(bad, "whl/spyre/"))
+	w.wantMessage(y, v1alpha1.VerifiedCondition, "/whl/spyre/torch/: still lists "+strings.TrimPrefix(bad, "whl/spyre/"))
 	w.cdn.OnAccept(w.fronts[0].drop)
 	w.settle(y)
 	w.wantConditions(y, "Ready=True/Verified")
@@ -344,7 +344,7 @@ func TestAFailingMirrorIsNamedAndThePrimaryGoesFirst(t *testing.T) {
 		}
 	}
 	w.mirror.FailBefore(nil)
-	w.primary.FailBefore(func(op, key string) error {
+	w.primary.FailBefore(func(op, _ string) error {
 		if op == objectstore.OpVersioning {
 			return objectstore.ErrDenied
 		}
@@ -426,7 +426,7 @@ func TestReadyNeverRestsOnAnEarlierProbe(t *testing.T) {
 		w.primary.Seed(bad, data, fakeSeed())
 		w.sync()
 		hit := false
-		w.primary.FailBefore(func(op, key string) error {
+		w.primary.FailBefore(func(op, _ string) error {
 			if op == objectstore.OpPut || op == objectstore.OpDelete || op == objectstore.OpTagVersion || op == objectstore.OpListVersions || op == objectstore.OpVersioning {
 				if n--; n == 0 {
 					hit = true

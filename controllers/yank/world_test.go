@@ -537,3 +537,7 @@ func (w *world) laneRef() *v1alpha1.PlatformLane {
 }
 
 func keyOf(o client.Object) client.ObjectKey { return client.ObjectKeyFromObject(o) }
+
+func mergeFrom(before client.Object) client.Patch { return client.MergeFrom(before) }
+
+type probeResult = probe.Result

@@ -115,12 +115,12 @@ func (s *Stack) StartOperator(ctx context.Context, program string, o OperatorOpt
 	if err != nil {
 		return nil, err
 	}
-	p := &OperatorProcess{
-		stack: s, name: cmp.Or(o.Name, Operator), config: filepath.Join(s.Dir, OperatorFile),
-		health: health, Metrics: "http://" + metrics + "/metrics",
-	}
-	if err := p.configure(o.Edit); err != nil {
+	config, err := s.ConfigureOperator(o.Edit)
+	if err != nil {
 		return nil, err
+	}
+	p := &OperatorProcess{
+		stack: s, name: cmp.Or(o.Name, Operator), config: config, health: health, Metrics: "http://" + metrics + "/metrics",
 	}
 	command := exec.Command(program,
 		"--config", p.config, "--kubeconfig", s.Kubeconfig,
@@ -134,12 +134,15 @@ func (s *Stack) StartOperator(ctx context.Context, program string, o OperatorOpt
 	return p, p.ready(ctx)
 }
 
-func (p *OperatorProcess) configure(edit func(*operatorconfig.Config)) error {
-	config, err := p.stack.OperatorConfig(edit)
+// ConfigureOperator writes the operator's configuration into the stack's folder
+// and returns its path. edit may change it; nil leaves it as it is.
+func (s *Stack) ConfigureOperator(edit func(*operatorconfig.Config)) (path string, err error) {
+	config, err := s.OperatorConfig(edit)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return os.WriteFile(p.config, config, 0o600)
+	path = filepath.Join(s.Dir, OperatorFile)
+	return path, os.WriteFile(path, config, 0o600)
 }
 
 // Kill ends the operator as a crash would (SIGKILL) and starts it again.
@@ -158,7 +161,7 @@ func (p *OperatorProcess) Reconfigure(ctx context.Context, edit func(*operatorco
 	if err := p.stack.Terminate(p.name); err != nil {
 		return err
 	}
-	if err := p.configure(edit); err != nil {
+	if _, err := p.stack.ConfigureOperator(edit); err != nil {
 		return err
 	}
 	return p.again(ctx)

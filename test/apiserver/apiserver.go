@@ -44,7 +44,11 @@ func Start(ctx context.Context, crds ...string) (*Server, error) {
 		ControlPlaneStartTimeout: startTimeout,
 		ControlPlaneStopTimeout:  startTimeout,
 	}
-	env.ControlPlane.GetAPIServer().Path = apiserver
+	server := env.ControlPlane.GetAPIServer()
+	server.Path = apiserver
+	// Otherwise it looks for another interface than the loopback, and does not
+	// start on a machine without one.
+	server.Configure().Set("advertise-address", "127.0.0.1").Set("endpoint-reconciler-type", "none")
 	env.ControlPlane.Etcd = &envtest.Etcd{Path: etcd}
 	env.ControlPlane.Etcd.Configure().Set("unsafe-no-fsync", "true")
 	config, err := env.Start()

@@ -99,14 +99,28 @@ func up(ctx context.Context, dir string, withOperator bool, out io.Writer) error
 	if err := stack.InstallProduct(ctx); err != nil {
 		return err
 	}
-	if withOperator {
-		if _, err := stack.StartOperator(ctx, manager, sandbox.OperatorOptions{}); err != nil {
-			return err
-		}
-		fmt.Fprintln(out, "  the operator is ready")
+	if err := startOperator(ctx, stack, manager, out); err != nil {
+		return err
 	}
 	describe(out, &stack.Info, filepath.Dir(plugin))
 	return stack.WaitAny(ctx)
+}
+
+// startOperator runs the operator, or, without a program, leaves its
+// configuration for `make run`.
+func startOperator(ctx context.Context, stack *sandbox.Stack, manager string, out io.Writer) error {
+	if manager == "" {
+		path, err := stack.ConfigureOperator(nil)
+		if err == nil {
+			fmt.Fprintf(out, "  run the operator yourself: make run (configuration: %s)\n", path)
+		}
+		return err
+	}
+	if _, err := stack.StartOperator(ctx, manager, sandbox.OperatorOptions{}); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "  the operator is ready")
+	return nil
 }
 
 func describe(out io.Writer, i *sandbox.Info, plugins string) {
