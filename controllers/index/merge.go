@@ -76,6 +76,10 @@ type project struct {
 	// before is the catalog as it was known before the listing; nil if it was
 	// not.
 	before *catalog.Catalog
+	// owned is true for a package on the lane's list. It has a page even before
+	// the first upload: an installer that finds none would look for the name in
+	// another index.
+	owned bool
 	// verdicts are the files judged in this Sync, by name.
 	verdicts map[string]catalog.File
 }

@@ -44,12 +44,19 @@ func (e *Engine) Sync(ctx context.Context, lane Lane, channel v1alpha1.ChannelNa
 	}
 
 	rules := rulesOf(lane, e.limits)
-	projects, rejected := group(primary, rules, known, func(name string) *project {
+	fresh := func(name string) *project {
 		return &project{
 			ref: Ref{lane.Platform, channel, name}, before: before[name], sidecars: primary.sidecars,
 			objects: map[string]objectstore.Object{}, verdicts: map[string]catalog.File{},
+			owned: slices.Contains(rules.Packages, name),
 		}
-	})
+	}
+	projects, rejected := group(primary, rules, known, fresh)
+	for _, name := range rules.Packages {
+		if projects[name] == nil {
+			projects[name] = fresh(name)
+		}
+	}
 	for name := range broken {
 		// Of files whose catalog cannot be read nothing is said.
 		projects[name] = &project{}
@@ -149,7 +156,7 @@ func (e *Engine) recordAll(ctx context.Context, lane Lane, projects map[string]*
 
 // record writes what was found into the project's catalog.
 func (e *Engine) record(ctx context.Context, p *project, have stored, rules []Rule, report *Report) (stored, error) {
-	if have.cat == nil && len(p.verdicts) == 0 {
+	if have.cat == nil && len(p.verdicts) == 0 && !p.owned {
 		return have, nil
 	}
 	var m merged
@@ -160,7 +167,7 @@ func (e *Engine) record(ctx context.Context, p *project, have stored, rules []Ru
 			return false, nil
 		}
 		m = p.merge(c, rules)
-		return m.changed, nil
+		return m.changed || c.Revision == 0, nil
 	})
 	report.Wrote = report.Wrote || wrote
 	report.Resurfaced = report.Resurfaced || m.resurfaced

@@ -47,7 +47,7 @@ func newWorld(t testing.TB) *world {
 		t:     t,
 		store: fake.New("bucket", fake.WithClock(clock)),
 		cdn:   cdnfake.New(clock),
-		lane:  index.Lane{Platform: "spyre", Packages: []string{"torch", "torchvision"}},
+		lane:  index.Lane{Platform: "spyre", Packages: []string{"torch"}},
 	}
 	w.engine = w.another()
 	return w

@@ -69,13 +69,12 @@ func (r *Reconciler) takeDown(ctx context.Context, s *scope) (gone bool, err err
 		}
 		return gone, err
 	}
-	busy, indexErr := r.takeDownIndex(ctx, lane)
-	if indexErr != nil {
+	if indexErr := r.takeDownIndex(ctx, lane); indexErr != nil {
 		s.conds.False(v1alpha1.IndexReadyCondition, v1alpha1.ReasonIndexFailed, firstLine(indexErr)+"; it is tried again")
 		return false, errors.Join(err, fmt.Errorf("take the lane off the index: %w", indexErr))
 	}
 	s.conds.False(v1alpha1.IndexReadyCondition, v1alpha1.ReasonDeleting, "every page of the lane is empty")
-	if busy || !gone || err != nil {
+	if !gone || err != nil {
 		return false, err
 	}
 	return true, r.release(ctx, lane)
@@ -83,19 +82,17 @@ func (r *Reconciler) takeDown(ctx context.Context, s *scope) (gone bool, err err
 
 // takeDownIndex empties the pages and, if the lane says so, removes the bytes.
 // It leaves alone what has become another lane's meanwhile: a lane that has
-// released its platform may still have to wait for its own end. busy is true
-// while a sync could still undo it.
-func (r *Reconciler) takeDownIndex(ctx context.Context, lane *v1alpha1.PlatformLane) (busy bool, err error) {
-	busy = r.results.halt(client.ObjectKeyFromObject(lane))
+// released its platform may still have to wait for its own end.
+func (r *Reconciler) takeDownIndex(ctx context.Context, lane *v1alpha1.PlatformLane) error {
 	_, another, err := r.recorded(ctx, lane)
 	if err != nil || another {
-		return busy, err
+		return err
 	}
 	if err := r.Engine.Retire(ctx, lane.Spec.Platform); err != nil {
-		return busy, err
+		return err
 	}
-	if busy || lane.Spec.DeletionPolicy != v1alpha1.DeletionDelete {
-		return busy, nil
+	if lane.Spec.DeletionPolicy != v1alpha1.DeletionDelete {
+		return nil
 	}
-	return false, r.Engine.DeleteFiles(ctx, lane.Spec.Platform)
+	return r.Engine.DeleteFiles(ctx, lane.Spec.Platform)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/catalog"
 	"github.com/pytorch/platform-lane-operator/controllers/cdn"
 	"github.com/pytorch/platform-lane-operator/controllers/events"
 	eventsfake "github.com/pytorch/platform-lane-operator/controllers/events/fake"
@@ -22,8 +24,6 @@ import (
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore/fake"
 	"github.com/pytorch/platform-lane-operator/controllers/yankplan"
-
-	"github.com/pytorch/platform-lane-operator/controllers/catalog"
 )
 
 // failingLists cannot list anything.
@@ -297,29 +297,37 @@ func (failingPatches) Patch(context.Context, client.Object, client.Patch, ...cli
 }
 
 func TestASyncThatIsUnderWayCannotOutliveItsLane(t *testing.T) {
-	w := newWorld(t)
-	lane := w.ready(w.lane())
-	key := w.upload(v1alpha1.ChannelRelease, "2.9.0")
-	reached, proceed := make(chan struct{}), make(chan struct{})
-	w.indexer.RulesOf = func(context.Context, *v1alpha1.PlatformLane) ([]index.Rule, error) {
-		close(reached)
-		<-proceed
-		return nil, nil
-	}
-	done := make(chan error)
-	go func() { _, err := w.sync(lane); done <- err }()
-	<-reached
-	w.delete(lane)
-	if result := w.mustPass(lane); gone(lane) || result.RequeueAfter == 0 {
-		t.Fatalf("the lane ends under a running sync: %v", result)
-	}
-	close(proceed)
-	if err := <-done; err == nil {
-		t.Error("the sync was not stopped")
-	}
-	w.mustPass(lane)
-	if !gone(lane) || lists(w.store, key) {
-		t.Errorf("gone %v, listed %v", gone(lane), lists(w.store, key))
+	for _, where := range []string{"before it lists", "while it judges"} {
+		t.Run(where, func(t *testing.T) {
+			w := newWorld(t)
+			lane := w.ready(w.lane())
+			key := w.upload(v1alpha1.ChannelRelease, "2.9.0")
+			reached, proceed := make(chan struct{}), make(chan struct{})
+			wait := sync.OnceFunc(func() { close(reached); <-proceed })
+			if where == "while it judges" {
+				w.store.FailBefore(func(op, k string) error {
+					if op == objectstore.OpGet && k == key {
+						wait()
+					}
+					return nil
+				})
+			} else {
+				w.indexer.RulesOf = func(context.Context, *v1alpha1.PlatformLane) ([]index.Rule, error) { wait(); return nil, nil }
+			}
+			done := make(chan struct{})
+			go func() { defer close(done); _, _ = w.sync(lane) }()
+			<-reached
+			w.delete(lane)
+			w.mustPass(lane)
+			if !gone(lane) {
+				t.Error("the lane waits for its index")
+			}
+			close(proceed)
+			<-done
+			if _, err := w.sync(lane); err != nil || lists(w.store, key) {
+				t.Errorf("listed again: %v, %v", lists(w.store, key), err)
+			}
+		})
 	}
 }
 

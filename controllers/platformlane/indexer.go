@@ -45,8 +45,6 @@ type Indexer struct {
 // Reconcile syncs every channel of one lane. One channel's failure does not keep
 // the others back; it is tried again with growing pauses.
 func (x *Indexer) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	ctx, end := x.results.begin(ctx, req.NamespacedName)
-	defer end()
 	lane := &v1alpha1.PlatformLane{}
 	if err := x.Client.Get(ctx, req.NamespacedName, lane); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -69,6 +67,8 @@ func (x *Indexer) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result,
 		changed = changed || report.Wrote || report.Resurfaced
 		if err != nil {
 			errs = append(errs, fmt.Errorf("channel %s: %w", channel.Name, err))
+		}
+		if err != nil || report.Pending > 0 {
 			got.blind = got.blind || report.Projects == 0 && len(report.Rejected) == 0
 		}
 	}

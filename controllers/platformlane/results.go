@@ -1,7 +1,6 @@
 package platformlane
 
 import (
-	"context"
 	"errors"
 	"sync"
 
@@ -15,8 +14,8 @@ type result struct {
 	reports []index.Report
 	// err joins what failed on the primary store.
 	err error
-	// blind is true if a channel could not even be listed: its report says
-	// nothing about its files.
+	// blind is true if a channel was not even listed: its report says nothing
+	// about its files.
 	blind bool
 	// generation of the spec that was synced.
 	generation int64
@@ -50,40 +49,9 @@ func (r result) pending() (n int) {
 type results struct {
 	mu    sync.Mutex
 	byUID map[types.UID]result
-	// syncing are the lanes that the Indexer works on now, and how to stop it. They
-	// go by name: they stand here before the Indexer reads them.
-	syncing map[types.NamespacedName]context.CancelFunc
 }
 
-func newResults() *results {
-	return &results{byUID: map[types.UID]result{}, syncing: map[types.NamespacedName]context.CancelFunc{}}
-}
-
-// begin notes that a lane is being synced, until end is called.
-func (r *results) begin(ctx context.Context, lane types.NamespacedName) (_ context.Context, end func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.syncing[lane] = cancel
-	return ctx, func() {
-		cancel()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.syncing, lane)
-	}
-}
-
-// halt stops the sync of a lane and says whether there was one. Until it has
-// ended it could list again what is being taken off the index.
-func (r *results) halt(lane types.NamespacedName) (running bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	cancel, running := r.syncing[lane]
-	if running {
-		cancel()
-	}
-	return running
-}
+func newResults() *results { return &results{byUID: map[types.UID]result{}} }
 
 func (r *results) get(uid types.UID) (result, bool) {
 	r.mu.Lock()

@@ -170,14 +170,22 @@ func (w *world) claim(lane *v1alpha1.PlatformLane, holds bool) {
 	w.must(admin.Status().Patch(w.t.Context(), lane, client.MergeFrom(before)))
 }
 
-// wheel is the key and the bytes of a stand-in wheel.
+// wheels remembers what wheelOf has made: most tests use the same two.
+var wheels sync.Map
+
+// wheelOf is the key and the bytes of a stand-in wheel of torch.
 func wheelOf(version, tag string) (key string, data []byte) {
 	wheel := wheeltest.Wheel{Project: "torch", Version: version, Tag: tag}
+	key = layout.WheelPrefix(platform, v1alpha1.ChannelRelease) + wheel.Filename()
+	if made, ok := wheels.Load(key); ok {
+		return key, slices.Clone(made.([]byte)) //nolint:forcetypeassert // Nothing else is stored.
+	}
 	data, err := wheel.Bytes()
 	if err != nil {
 		panic(err)
 	}
-	return layout.WheelPrefix(platform, v1alpha1.ChannelRelease) + wheel.Filename(), data
+	wheels.Store(key, data)
+	return key, slices.Clone(data)
 }
 
 // upload stores a wheel in every store and returns its key.
