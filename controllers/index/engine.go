@@ -39,6 +39,10 @@ type Lane struct {
 type Rule struct {
 	Selector  *yankplan.Selector
 	Tombstone catalog.Tombstone
+	// InForce tells whether the Yank still stands; nil means always. It is asked
+	// again for every write of a catalog: a Sync that began before a Yank was
+	// restored must not bury its files anew.
+	InForce func() bool
 }
 
 // Ref names one catalog.

@@ -178,6 +178,9 @@ func publishedHash(f *catalog.File) string {
 // page, not even between two reconciles of the Yank.
 func (p *project) bury(c *catalog.Catalog, rules []Rule) (changed bool) {
 	for _, rule := range rules {
+		if rule.InForce != nil && !rule.InForce() {
+			continue
+		}
 		for i := range c.Files {
 			if rule.Selector.Matches(p.ref.Project, p.ref.Channel, &c.Files[i]) && c.Files[i].Bury(rule.Tombstone) {
 				changed = true

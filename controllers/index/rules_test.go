@@ -115,3 +115,19 @@ func TestTombstoneOutlivesTheBytes(t *testing.T) {
 		t.Error("the page does not name the METADATA file")
 	}
 }
+
+// A Sync that began while a Yank stood ends after it was restored: it must not
+// bury what nobody would dig up again.
+func TestRestoredYankBuriesNothing(t *testing.T) {
+	w := newWorld(t)
+	name := w.upload("2.9.0")
+	w.sync()
+	w.rule(v1alpha1.YankIndexRemoval, v1alpha1.YankSelector{Package: "torch"})
+	stands := false
+	w.lane.Rules[0].InForce = func() bool { return stands }
+	w.sync()
+	w.wantListed(name, true)
+	stands = true
+	w.sync()
+	w.wantListed(name, false)
+}

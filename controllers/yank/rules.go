@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -32,7 +33,19 @@ func RulesOf(ctx context.Context, c client.Reader, lane *v1alpha1.PlatformLane, 
 			log.FromContext(ctx).Info("yank with an unreadable selector is no rule", "yank", y.Name, "error", err.Error())
 			continue
 		}
-		rules = append(rules, index.Rule{Selector: selector, Tombstone: Tombstone(y, now)})
+		rules = append(rules, index.Rule{Selector: selector, Tombstone: Tombstone(y, now), InForce: inForce(ctx, c, y)})
 	}
 	return rules, nil
+}
+
+// inForce looks a Yank up again. One that cannot be read is taken to stand.
+func inForce(ctx context.Context, c client.Reader, was *v1alpha1.Yank) func() bool {
+	return func() bool {
+		now := &v1alpha1.Yank{}
+		err := c.Get(ctx, client.ObjectKeyFromObject(was), now)
+		if apierrors.IsNotFound(err) {
+			return false
+		}
+		return err != nil || now.UID == was.UID && now.DeletionTimestamp.IsZero()
+	}
 }
