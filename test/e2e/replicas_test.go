@@ -3,6 +3,7 @@ package e2e
 import (
 	"io"
 	"net/http"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -13,8 +14,6 @@ import (
 var _ = Describe("Two replicas", func() {
 	It("the second takes over when the first is killed, and says what it does in metrics", func(ctx SpecContext) {
 		w := open(sandbox.OperatorOptions{})
-		second, err := w.Stack.StartOperator(ctx, w.Manager, sandbox.OperatorOptions{Name: "operator-2"})
-		Expect(err).NotTo(HaveOccurred())
 		metrics := func(url string) string {
 			GinkgoHelper()
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -27,6 +26,10 @@ var _ = Describe("Two replicas", func() {
 			Expect(res.StatusCode).To(Equal(http.StatusOK))
 			return string(body)
 		}
+		leads := `leader_election_master_status{name="platform-lane-operator.distribution.pytorch.org"} 1`
+		Eventually(func() string { return metrics(w.Operator.Metrics) }).WithTimeout(30 * time.Second).Should(ContainSubstring(leads))
+		second, err := w.Stack.StartOperator(ctx, w.Manager, sandbox.OperatorOptions{Name: "operator-2"})
+		Expect(err).NotTo(HaveOccurred())
 		const requests = `lane_store_requests_total{operation="ListObjectsV2"`
 
 		By("the first working alone")
