@@ -107,7 +107,7 @@ generate: ## Generate the DeepCopy methods of the API types.
 manifests: ## Generate the CRDs and the manager's ClusterRole from the markers in the code.
 	$(TOOL) controller-gen \
 		crd output:crd:artifacts:config=config/crd/bases \
-		rbac:roleName=manager-role output:rbac:artifacts:config=config/rbac \
+		rbac:roleName=platform-lane-operator output:rbac:artifacts:config=config/rbac \
 		paths=./api/... paths=./controllers/...
 
 .PHONY: verify

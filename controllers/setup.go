@@ -47,6 +47,10 @@ type Outside struct {
 // wakeBuffer is how many wake-ups may wait for a controller's queue.
 const wakeBuffer = 1024
 
+// The manager asks the API server who may read its metrics.
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
 // Setup registers the controllers with a manager:
 //
 //   - platformlane: claim, credentials, status of lanes;
@@ -54,11 +58,6 @@ const wakeBuffer = 1024
 //   - yank: Yanks;
 //   - the health watch, which looks at the stores for all lanes;
 //   - the event pump, which wakes laneindex when the bucket changes.
-//
-// The manager itself asks the API server who may read its metrics:
-//
-// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
-// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out Outside) error {
 	lanes, indexes, yanks := make(chan event.GenericEvent, wakeBuffer), make(chan event.GenericEvent, wakeBuffer), make(chan event.GenericEvent, wakeBuffer)
 	recorder := mgr.GetEventRecorder("platform-lane-operator")

@@ -84,10 +84,6 @@ var stalled = []string{
 	v1alpha1.ReasonBucketMissing, v1alpha1.ReasonBucketUnversioned,
 }
 
-// Reconcile takes one lane through its steps: claim, credentials, storage,
-// index. Credentials do not wait for the stores or the index; only a lane that
-// does not hold its prefixes gets no further than the first step.
-//
 // +kubebuilder:rbac:groups=distribution.pytorch.org,resources=platformlanes,verbs=get;list;watch;update;patch
 // +kubebuilder:rbac:groups=distribution.pytorch.org,resources=platformlanes/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=distribution.pytorch.org,resources=platformlanes/finalizers,verbs=update
@@ -95,6 +91,10 @@ var stalled = []string{
 // +kubebuilder:rbac:groups=iam.services.k8s.aws,resources=roles,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+
+// Reconcile takes one lane through its steps: claim, credentials, storage,
+// index. Credentials do not wait for the stores or the index; only a lane that
+// does not hold its prefixes gets no further than the first step.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	lane := &v1alpha1.PlatformLane{}
 	if err := r.Client.Get(ctx, req.NamespacedName, lane); err != nil {

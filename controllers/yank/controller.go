@@ -60,14 +60,14 @@ var stalled = []string{
 	v1alpha1.ReasonInvalidSelector, v1alpha1.ReasonObjectLocked,
 }
 
-// Reconcile takes one Yank as far as it gets: resolve, tombstone and publish,
-// bytes, purge, verify. Each step returns early when it is done already.
-//
 // +kubebuilder:rbac:groups=distribution.pytorch.org,resources=yanks,verbs=get;list;watch;update;patch
 // +kubebuilder:rbac:groups=distribution.pytorch.org,resources=yanks/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=distribution.pytorch.org,resources=yanks/finalizers,verbs=update
 // +kubebuilder:rbac:groups=distribution.pytorch.org,resources=platformlanes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile takes one Yank as far as it gets: resolve, tombstone and publish,
+// bytes, purge, verify. Each step returns early when it is done already.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	y := &v1alpha1.Yank{}
 	if err := r.Client.Get(ctx, req.NamespacedName, y); err != nil {
