@@ -160,8 +160,14 @@ func look(ctx context.Context, target Target, keys ...string) (map[string]string
 // Publish brings the pages of one project up to date on every store, from the
 // catalog as it is now. Every store is tried; the error joins what failed.
 func (e *Engine) Publish(ctx context.Context, ref Ref) error {
-	_, primary, mirrors := e.publish(ctx, ref)
-	return errors.Join(primary, mirrors)
+	return errors.Join(e.PublishStores(ctx, ref))
+}
+
+// PublishStores is Publish for a caller that goes on with the primary while a
+// mirror is in trouble.
+func (e *Engine) PublishStores(ctx context.Context, ref Ref) (primary, mirrors error) {
+	_, primary, mirrors = e.publish(ctx, ref)
+	return primary, mirrors
 }
 
 // publish is Publish with what the primary's pages are made of, and with the

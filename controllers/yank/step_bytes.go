@@ -53,10 +53,14 @@ func (r *Reconciler) removeBytes(ctx context.Context, s *scope) (bool, time.Dura
 // whatever happens. locked is what Object Lock refused.
 func (r *Reconciler) removeAll(ctx context.Context, s *scope, waiting []*Artifact) (locked, failed error) {
 	keeps := map[*Artifact]error{}
-	for _, target := range r.Engine.Targets() {
-		if failed = r.removeFrom(ctx, s, target, waiting, keeps); failed != nil {
-			break
+	for i, target := range r.Engine.Targets() {
+		if failed = r.removeFrom(ctx, s, target, waiting, keeps); failed == nil {
+			continue
 		}
+		if i > 0 { // The primary is done: its copies in the CDN need not wait.
+			failed = errors.Join(failed, r.purgeNow(ctx, s, waiting))
+		}
+		break
 	}
 	var done []*Artifact
 	for _, a := range waiting {
@@ -76,6 +80,24 @@ func (r *Reconciler) removeAll(ctx context.Context, s *scope, waiting []*Artifac
 		}
 	}
 	return locked, errors.Join(failed, s.record.save(ctx, r.store()))
+}
+
+// contain limits the harm while a mirror's pages cannot be written: the primary,
+// whose pages are, does not go on serving the bytes until the mirror is back.
+// All steps are taken once more when it is.
+func (r *Reconciler) contain(ctx context.Context, s *scope, waiting []*Artifact) error {
+	if !s.mode().BlocksAccess() {
+		return nil
+	}
+	primary := r.Engine.Primary()
+	versioning, err := primary.Store.Versioning(ctx)
+	if err != nil {
+		return err
+	}
+	b := bytes{store: primary.Store, uid: string(s.yank.UID), versioned: versioning == objectstore.VersioningEnabled}
+	keeps := map[*Artifact]error{}
+	err = eachFile(primary.Name, waiting, keeps, func(a *Artifact, e *StoreEvidence) error { return b.hide(ctx, a.Key, e) })
+	return errors.Join(err, r.purgeNow(ctx, s, waiting))
 }
 
 // removeFrom works on one store. Files that Object Lock keeps go into keeps.

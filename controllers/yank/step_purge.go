@@ -79,6 +79,14 @@ func (s *scope) purgedMessage() string {
 	return "the CDN completed invalidation " + s.record.Purges[len(s.record.Purges)-1].ID
 }
 
+// purgeNow asks the CDN to drop its copies ahead of the purge that is waited for
+// and recorded. Asked again about the same files, the CDN takes it for the same
+// request.
+func (r *Reconciler) purgeNow(ctx context.Context, s *scope, waiting []*Artifact) error {
+	_, err := r.Engine.CDN().Invalidate(ctx, "early-"+s.token(waiting), s.paths(waiting))
+	return err
+}
+
 // openPurge asks for the purge of the waiting files, or how far the last one is.
 func (r *Reconciler) openPurge(ctx context.Context, s *scope, waiting []*Artifact) (*Purge, error) {
 	purges := s.record.Purges

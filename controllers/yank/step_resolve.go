@@ -169,12 +169,16 @@ func (r *Reconciler) buryIn(ctx context.Context, s *scope, ref index.Ref) error 
 func (r *Reconciler) publish(ctx context.Context, s *scope) (bool, time.Duration, error) {
 	waiting := s.record.pending(func(a *Artifact) bool { return a.Published.IsZero() })
 	if len(waiting) > 0 {
-		var errs []error
+		var onPrimary, elsewhere error
 		for _, ref := range s.refs(waiting) {
-			errs = append(errs, r.Engine.Publish(ctx, ref))
+			primary, mirrors := r.Engine.PublishStores(ctx, ref)
+			onPrimary, elsewhere = errors.Join(onPrimary, primary), errors.Join(elsewhere, mirrors)
 		}
-		errs = append(errs, r.Engine.PublishRemovals(ctx, s.record.Platform))
-		if err := errors.Join(errs...); err != nil {
+		elsewhere = errors.Join(elsewhere, r.Engine.PublishRemovals(ctx, s.record.Platform))
+		if onPrimary == nil && elsewhere != nil {
+			elsewhere = errors.Join(elsewhere, r.contain(ctx, s, waiting))
+		}
+		if err := errors.Join(onPrimary, elsewhere); err != nil {
 			s.conds.False(v1alpha1.IndexRemovedCondition, v1alpha1.ReasonPublishFailed, first(err)+"; it is tried again")
 			return false, 0, fmt.Errorf("publish: %w", err)
 		}

@@ -174,6 +174,33 @@ func TestAFailingMirrorIsNamedAndThePrimaryGoesFirst(t *testing.T) {
 	}
 }
 
+func TestAMirrorInTroubleDoesNotKeepThePrimaryServing(t *testing.T) {
+	for _, mode := range []v1alpha1.YankMode{v1alpha1.YankQuarantine, v1alpha1.YankHardDelete} {
+		t.Run(string(mode), func(t *testing.T) {
+			w := newWorld(t, mirrored)
+			bad, _ := w.published()
+			w.mirror.FailBefore(fake.From(1, objectstore.ErrDenied))
+			y := w.yank(mode)
+			for range 2 { // The second pass finds what the first one did.
+				if _, err := w.pass(y); err == nil {
+					t.Fatal("no error, and so no retry")
+				}
+				w.wantConditions(y, "IndexRemoved=False/PublishFailed", "Ready=False/PublishFailed")
+				w.wantMessage(y, v1alpha1.IndexRemovedCondition, "r2")
+				if _, readable := w.primary.Contents()[bad]; readable {
+					t.Error("the primary goes on serving")
+				}
+				if len(w.cdn.Paths()) == 0 {
+					t.Error("the CDN goes on serving its copy")
+				}
+			}
+			w.mirror.FailBefore(nil)
+			w.settle(y)
+			w.wantConditions(y, "Ready=True/Verified")
+		})
+	}
+}
+
 func TestAnUnreadableCatalogIsReported(t *testing.T) {
 	w := newWorld(t)
 	w.published()
