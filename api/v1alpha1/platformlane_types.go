@@ -232,7 +232,7 @@ type Dependency struct {
 	// +required
 	// +kubebuilder:validation:MinLength=9
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$')",message="indexURL must be an https URL of a simple index, without user name, query or fragment, for example https://pypi.org/simple/"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$')",message="indexURL must be an https URL of a simple index, without user name, query or fragment, for example https://index.example.com/simple/"
 	IndexURL string `json:"indexURL,omitempty"`
 }
 

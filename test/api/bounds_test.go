@@ -34,7 +34,7 @@ spec:
   latestSupportedRelease: "2.9"
   maintainers: [{name: a, email: a@b.example, gitHub: c}]
   adopt: Never
-  dependencies: [{project: sympy, indexURL: https://pypi.org/simple/}]
+  dependencies: [{project: sympy, indexURL: https://index.example.com/simple/}]
   provenance: Optional
   deletionPolicy: Retain
 status:

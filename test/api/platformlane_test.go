@@ -24,7 +24,7 @@ const (
 	saysRelease       = "latestSupportedRelease is a release like 2.9 or 2.9.1, without a leading v"
 	saysEmail         = "email must be one address of the form name@example.com"
 	saysLogin         = "gitHub is a login like octocat, or a team like pytorch/team, without the @"
-	saysIndexURL      = "indexURL must be an https URL of a simple index, without user name, query or fragment, for example https://pypi.org/simple/"
+	saysIndexURL      = "indexURL must be an https URL of a simple index, without user name, query or fragment, for example https://index.example.com/simple/"
 	saysProject       = "project is written in its normalised form (PEP 503): lower-case ASCII letters, digits and single hyphens"
 )
 
@@ -165,10 +165,10 @@ var badLanes = []badManifest{
 	{"address with name", "maintainers: [{name: a, email: 'A <a@b.example>'}]", "spec.maintainers[0].email", saysEmail},
 	{"address of two lines", `maintainers: [{name: a, email: "a\nb@c.example"}]`, "spec.maintainers[0].email", saysEmail},
 	{"login with @", "maintainers: [{name: a, gitHub: '@octocat'}]", "spec.maintainers[0].gitHub", saysLogin},
-	{"http index", "dependencies: [{project: sympy, indexURL: 'http://pypi.org/simple/'}]", "spec.dependencies[0].indexURL", saysIndexURL},
-	{"index with password", "dependencies: [{project: sympy, indexURL: 'https://u:p@pypi.org/simple/'}]", "spec.dependencies[0].indexURL", saysIndexURL},
-	{"index with query", "dependencies: [{project: sympy, indexURL: 'https://pypi.org/simple/?x'}]", "spec.dependencies[0].indexURL", saysIndexURL},
-	{"project not normalised", "dependencies: [{project: Typing_Extensions, indexURL: 'https://pypi.org/simple/'}]", "spec.dependencies[0].project", saysProject},
+	{"http index", "dependencies: [{project: sympy, indexURL: 'http://index.example.com/simple/'}]", "spec.dependencies[0].indexURL", saysIndexURL},
+	{"index with password", "dependencies: [{project: sympy, indexURL: 'https://u:p@index.example.com/simple/'}]", "spec.dependencies[0].indexURL", saysIndexURL},
+	{"index with query", "dependencies: [{project: sympy, indexURL: 'https://index.example.com/simple/?x'}]", "spec.dependencies[0].indexURL", saysIndexURL},
+	{"project not normalised", "dependencies: [{project: Typing_Extensions, indexURL: 'https://index.example.com/simple/'}]", "spec.dependencies[0].project", saysProject},
 
 	{"no platform", "platform: null", "spec.platform", "Required value"},
 	{"unknown channel", "channels: [{name: stable}]", "spec.channels[0].name", `supported values: "nightly", "test", "release"`},
