@@ -2,7 +2,6 @@ package story
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -117,12 +116,13 @@ func (w *World) deadSessionIsGone(ctx context.Context) (string, error) {
 }
 
 func (w *World) indexEmpty(ctx context.Context) (string, error) {
-	status, page, err := get(ctx, w.pageURL(rival))
-	if err != nil {
-		return "", err
-	}
-	if status != http.StatusOK || strings.Contains(page, ".whl") {
-		return "", errors.New("the page still lists something: " + page)
-	}
-	return fmt.Sprintf("%d, no files: %s", status, w.pageURL(rival)), nil
+	// The CDN was asked to drop its copies and takes a moment.
+	err := eventually(ctx, listedWithin, func(ctx context.Context) error {
+		status, page, err := get(ctx, w.pageURL(rival))
+		if err == nil && (status != http.StatusOK || strings.Contains(page, ".whl")) {
+			err = fmt.Errorf("status %d, and the page still lists something: %s", status, page)
+		}
+		return err
+	})
+	return "200, no files: " + w.pageURL(rival), err
 }
