@@ -21,6 +21,10 @@ import (
 	"github.com/pytorch/platform-lane-operator/controllers/index"
 )
 
+// pendingPause is how soon files that a sync left over are taken up: at once,
+// but never in a tight loop.
+const pendingPause = 100 * time.Millisecond
+
 // Indexer syncs the index of lanes that hold their prefixes: when something
 // changes in the bucket, when the lane changes, and on a schedule.
 type Indexer struct {
@@ -83,7 +87,7 @@ func (x *Indexer) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result,
 		return ctrl.Result{}, err
 	}
 	if got.pending() > 0 {
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+		return ctrl.Result{RequeueAfter: pendingPause}, nil
 	}
 	return ctrl.Result{RequeueAfter: x.Poll}, nil
 }
