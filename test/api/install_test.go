@@ -3,6 +3,7 @@ package api
 import (
 	"slices"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -97,15 +98,23 @@ func may(account, verb, apiGroup, resource, subresource, namespace string, want 
 
 func ask(t *testing.T, user string, groups []string, attributes authorizationv1.ResourceAttributes, want bool) {
 	t.Helper()
-	review, err := clientset.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{
-		Spec: authorizationv1.SubjectAccessReviewSpec{User: user, Groups: groups, ResourceAttributes: &attributes},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if review.Status.Allowed != want {
-		t.Errorf("%s may %s %s/%s in %q: %t, want %t", user, attributes.Verb, attributes.Resource, attributes.Subresource,
-			attributes.Namespace, review.Status.Allowed, want)
+	// The API server takes up new roles and bindings a moment after they were
+	// written: what is to be allowed may take that long.
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		review, err := clientset.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{
+			Spec: authorizationv1.SubjectAccessReviewSpec{User: user, Groups: groups, ResourceAttributes: &attributes},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if review.Status.Allowed == want {
+			return
+		}
+		if !want || time.Now().After(deadline) {
+			t.Errorf("%s may %s %s/%s in %q: %t, want %t", user, attributes.Verb, attributes.Resource, attributes.Subresource,
+				attributes.Namespace, review.Status.Allowed, want)
+			return
+		}
 	}
 }
 
