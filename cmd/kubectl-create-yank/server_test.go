@@ -8,7 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -135,7 +137,32 @@ func (w *world) as(name string, rules ...rbacv1.PolicyRule) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}))
+	for _, rule := range rules {
+		for _, verb := range rule.Verbs {
+			w.waitAllowed(user, rule, verb)
+		}
+	}
 	w.use(config)
+}
+
+// waitAllowed waits until the API server has taken up a new binding.
+func (w *world) waitAllowed(user string, rule rbacv1.PolicyRule, verb string) {
+	w.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: user,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: w.namespace, Verb: verb, Group: rule.APIGroups[0], Resource: rule.Resources[0],
+			},
+		}}
+		w.must(w.admin.Create(w.t.Context(), review))
+		if review.Status.Allowed {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s may still not %s %s", user, verb, rule.Resources[0])
+		}
+	}
 }
 
 func allow(resource string, verbs ...string) rbacv1.PolicyRule {
