@@ -7,8 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -107,7 +105,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		before := lane.DeepCopy()
 		controllerutil.AddFinalizer(lane, v1alpha1.LaneFinalizer)
 		if err := r.Client.Patch(ctx, lane, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			return ctrl.Result{}, lostRace(err)
+			return ctrl.Result{}, reconcilekit.LostRace(err)
 		}
 	}
 
@@ -116,7 +114,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	again, err := r.run(ctx, s)
 	s.summarise()
 	if patchErr := reconcilekit.PatchStatus(ctx, r.Client, before, lane); patchErr != nil {
-		return ctrl.Result{}, errors.Join(err, lostRace(patchErr))
+		return ctrl.Result{}, errors.Join(err, reconcilekit.LostRace(patchErr))
 	}
 	r.announce(ctx, before, lane)
 	return ctrl.Result{RequeueAfter: again}, err
@@ -165,17 +163,7 @@ func (r *Reconciler) withdraw(ctx context.Context, s *scope) error {
 
 // announce tells users about conditions that changed, once they are stored.
 func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.PlatformLane) {
-	for _, now := range after.Status.Conditions {
-		if now.Type == v1alpha1.ReconcilingCondition || now.Type == v1alpha1.StalledCondition || now.Status == "Unknown" {
-			continue
-		}
-		was := meta.FindStatusCondition(before.Status.Conditions, now.Type)
-		if was != nil && was.Status == now.Status && was.Reason == now.Reason {
-			continue
-		}
-		if now.Type == v1alpha1.ReadyCondition && now.Status != "True" {
-			continue // The condition that holds it up has an Event of its own.
-		}
+	for _, now := range reconcilekit.News(before.Status.Conditions, after.Status.Conditions) {
 		kind := corev1.EventTypeNormal
 		if now.Status != "True" || now.Reason == v1alpha1.ReasonFilesRejected {
 			kind = corev1.EventTypeWarning
@@ -280,14 +268,4 @@ func soonest(a, b time.Duration) time.Duration {
 		return b
 	}
 	return a
-}
-
-// errAgain asks the queue for another try.
-var errAgain = errors.New("the object was changed meanwhile; trying again")
-
-func lostRace(err error) error {
-	if apierrors.IsConflict(err) {
-		return errAgain
-	}
-	return client.IgnoreNotFound(err)
 }

@@ -33,7 +33,7 @@ func (r *Reconciler) finalize(ctx context.Context, lane *v1alpha1.PlatformLane) 
 		err := r.Client.Patch(ctx, lane, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 		r.claims.drop(lane.UID)
 		r.results.drop(lane.UID)
-		return ctrl.Result{}, lostRace(err)
+		return ctrl.Result{}, reconcilekit.LostRace(err)
 	}
 	message := "the lane is being deleted"
 	if err != nil {
@@ -44,7 +44,7 @@ func (r *Reconciler) finalize(ctx context.Context, lane *v1alpha1.PlatformLane) 
 	s.conds.Remove(v1alpha1.StalledCondition)
 	s.conds.True(v1alpha1.ReconcilingCondition, v1alpha1.ReasonProgressing, message)
 	if patchErr := reconcilekit.PatchStatus(ctx, r.Client, before, lane); patchErr != nil && err == nil {
-		err = lostRace(patchErr)
+		err = reconcilekit.LostRace(patchErr)
 	}
 	return ctrl.Result{RequeueAfter: rolePoll}, err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/pytorch/platform-lane-operator/controllers/layout"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore/fake"
+	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 )
 
 func TestALaneBecomesReady(t *testing.T) {
@@ -247,7 +248,7 @@ func TestTwoLanesThatClaimAtOnceEndWithOneHolder(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := w.pass(lane); !errors.Is(err, errAgain) {
+	if _, err := w.pass(lane); !errors.Is(err, reconcilekit.ErrAgain) {
 		t.Errorf("the lost race ends in %v", err)
 	}
 	w.want(lane, "StorageReady=True/StorageReachable")

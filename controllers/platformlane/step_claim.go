@@ -13,6 +13,7 @@ import (
 	"github.com/pytorch/platform-lane-operator/controllers/claim"
 	"github.com/pytorch/platform-lane-operator/controllers/layout"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 )
 
 // claimTrust is how long a claim that was read is believed without another look.
@@ -44,7 +45,7 @@ func (r *Reconciler) claim(ctx context.Context, s *scope) (holds bool, again tim
 	decision, err := r.settle(ctx, s.lane, me, contenders)
 	switch {
 	case errors.Is(err, objectstore.ErrPrecondition):
-		return false, 0, errAgain // Another lane was faster: see who has it now.
+		return false, 0, reconcilekit.ErrAgain // Another lane was faster: see who has it now.
 	case errors.Is(err, errForeign):
 		s.conds.False(kind, v1alpha1.ReasonForeignObjects, err.Error())
 		return false, claimRetry, nil

@@ -5,10 +5,12 @@ package reconcilekit
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -124,4 +126,35 @@ func PatchStatus(ctx context.Context, c client.Client, before, after client.Obje
 		return nil
 	}
 	return c.Status().Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+}
+
+// ErrAgain asks the queue for another try.
+var ErrAgain = errors.New("the object was changed meanwhile; trying again")
+
+// LostRace turns a conflict over the object into ErrAgain, and an object that is
+// gone into nil: neither is anybody's fault.
+func LostRace(err error) error {
+	if apierrors.IsConflict(err) {
+		return ErrAgain
+	}
+	return client.IgnoreNotFound(err)
+}
+
+// News are the conditions whose status or reason changed in a way that users are
+// to be told. Ready is told when it comes true only: what holds it up is a
+// condition with news of its own.
+func News(before, after []metav1.Condition) (news []metav1.Condition) {
+	for _, now := range after {
+		if now.Type == v1alpha1.ReconcilingCondition || now.Type == v1alpha1.StalledCondition || now.Status == metav1.ConditionUnknown {
+			continue
+		}
+		if now.Type == v1alpha1.ReadyCondition && now.Status != metav1.ConditionTrue {
+			continue
+		}
+		was := meta.FindStatusCondition(before, now.Type)
+		if was == nil || was.Status != now.Status || was.Reason != now.Reason {
+			news = append(news, now)
+		}
+	}
+	return news
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -80,7 +79,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		before := y.DeepCopy()
 		controllerutil.AddFinalizer(y, v1alpha1.YankFinalizer)
 		if err := r.Client.Patch(ctx, y, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			return ctrl.Result{}, ignoreConflict(err)
+			return ctrl.Result{}, reconcilekit.LostRace(err)
 		}
 	}
 
@@ -89,7 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	result, err := r.run(ctx, s)
 	s.summarise()
 	if patchErr := reconcilekit.PatchStatus(ctx, r.Client, before, y); patchErr != nil {
-		return ctrl.Result{}, errors.Join(err, ignoreConflict(patchErr))
+		return ctrl.Result{}, errors.Join(err, reconcilekit.LostRace(patchErr))
 	}
 	r.announce(ctx, before, y)
 	return result, err
@@ -132,20 +131,10 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (ctrl.Result, error) {
 
 // announce tells users about conditions that changed, once they are stored.
 func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.Yank) {
-	for _, now := range after.Status.Conditions {
-		if now.Type == v1alpha1.ReconcilingCondition || now.Type == v1alpha1.StalledCondition || now.Status == "Unknown" {
-			continue
-		}
-		was := condition(before, now.Type)
-		if was != nil && was.Status == now.Status && was.Reason == now.Reason {
-			continue
-		}
+	for _, now := range reconcilekit.News(before.Status.Conditions, after.Status.Conditions) {
 		kind := corev1.EventTypeNormal
 		if now.Status != "True" {
 			kind = corev1.EventTypeWarning
-		}
-		if now.Type == v1alpha1.ReadyCondition && now.Status != "True" {
-			continue // The condition that holds it up has an Event of its own.
 		}
 		log.FromContext(ctx).Info("condition changed", "condition", now.Type, "status", now.Status, "reason", now.Reason, "message", now.Message)
 		r.Recorder.Eventf(after, nil, kind, now.Reason, now.Type, "%s", short(now.Message))
@@ -191,18 +180,6 @@ func (r *Reconciler) yanksOf(ctx context.Context, lane client.Object) []reconcil
 	}
 	return out
 }
-
-// ignoreConflict turns a lost race over the object into silence: the winner's
-// write brings the object back into the queue, or the next resync does.
-func ignoreConflict(err error) error {
-	if apierrors.IsConflict(err) {
-		return errAgain
-	}
-	return client.IgnoreNotFound(err)
-}
-
-// errAgain asks the queue for another try.
-var errAgain = errors.New("the object was changed meanwhile; trying again")
 
 // store is the one that holds catalogs and records.
 func (r *Reconciler) store() objectstore.Store { return r.Engine.Primary().Store }

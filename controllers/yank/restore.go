@@ -35,7 +35,7 @@ func (r *Reconciler) finalize(ctx context.Context, y *v1alpha1.Yank) (ctrl.Resul
 	before := y.DeepCopy()
 	controllerutil.RemoveFinalizer(y, v1alpha1.YankFinalizer)
 	err := r.Client.Patch(ctx, y, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	return ctrl.Result{}, ignoreConflict(err)
+	return ctrl.Result{}, reconcilekit.LostRace(err)
 }
 
 // restoring tells why a deleted Yank is still there.
@@ -47,7 +47,7 @@ func (r *Reconciler) restoring(ctx context.Context, y *v1alpha1.Yank, cause erro
 	conds.False(v1alpha1.ReadyCondition, v1alpha1.ReasonRestoring, message)
 	conds.Remove(v1alpha1.StalledCondition)
 	conds.True(v1alpha1.ReconcilingCondition, v1alpha1.ReasonProgressing, message)
-	return ignoreConflict(reconcilekit.PatchStatus(ctx, r.Client, before, y))
+	return reconcilekit.LostRace(reconcilekit.PatchStatus(ctx, r.Client, before, y))
 }
 
 // restore runs the yank backwards: bytes first, then the catalogs, then the
