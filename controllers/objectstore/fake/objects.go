@@ -109,17 +109,22 @@ func (s *Store) Delete(ctx context.Context, key string) (objectstore.Deleted, er
 		if err := checkKey(key); err != nil {
 			return err
 		}
-		if s.state == objectstore.VersioningNever {
-			s.remove(key, nullVersionID)
-			return nil
-		}
-		// S3 puts a marker even where nothing is.
-		marker := &version{marker: true}
-		s.push(key, marker)
-		deleted.MarkerID = marker.id
+		deleted.MarkerID = s.drop(key)
 		return nil
 	})
 	return deleted, err
+}
+
+// drop is Delete without its request. It returns the marker's id.
+func (s *Store) drop(key string) string {
+	if s.state == objectstore.VersioningNever {
+		s.remove(key, nullVersionID)
+		return ""
+	}
+	// S3 puts a marker even where nothing is.
+	marker := &version{marker: true}
+	s.push(key, marker)
+	return marker.id
 }
 
 // DeleteVersion destroys one version.

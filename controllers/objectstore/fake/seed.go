@@ -49,6 +49,15 @@ func (s *Store) seed(key string, v *version, opts SeedOptions) objectstore.Writt
 	return objectstore.Written{ETag: v.etag, VersionID: s.answerID(v)}
 }
 
+// SeedDelete deletes an object, as the bucket's owner does.
+func (s *Store) SeedDelete(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current(key) != nil {
+		s.drop(key)
+	}
+}
+
 // upload is an unfinished multipart upload.
 type upload struct {
 	key, id   string
