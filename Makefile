@@ -18,7 +18,7 @@ NESTED_MODULES := $(patsubst %/go.mod,%,$(shell find hack test -name go.mod -not
 # `make verify` runs what hack/tools holds.
 TESTED_MODULES := $(filter-out hack/tools,$(NESTED_MODULES))
 ALL_MODULES    := . $(patsubst %/go.mod,%,$(shell find hack test -name go.mod 2>/dev/null | sort))
-GO_FOLDERS     := $(wildcard api controllers cmd hack test)
+GO_FOLDERS     := $(wildcard api config controllers cmd hack test)
 
 TOOL     := go tool -modfile=hack/tools/go.mod
 version_of = $(shell awk '$$1 == "$(1)" { print $$2 }' $(2)/go.mod)
@@ -66,7 +66,7 @@ run: ## Run the operator from source against `go run ./hack/sandbox/cmd/sandbox 
 ##@ Test
 
 .PHONY: test
-test: build sandbox-programs ## Run every test: units, contracts, API server, and the story end to end.
+test: test-prerequisites build sandbox-programs ## Run every test: units, contracts, API server, and the story end to end.
 	@hack/tools/test $(TESTED_MODULES)
 
 .PHONY: test-unit
@@ -74,13 +74,17 @@ test-unit: sandbox-programs ## Run the packages' own tests; a port's contract me
 	go test -timeout 10m ./api/... ./controllers/... ./cmd/...
 
 .PHONY: test-integration
-test-integration: sandbox-programs ## Run the tests of the API server's answers, of the lanes' permissions, and of the local stack.
+test-integration: test-prerequisites sandbox-programs ## Run the tests of the API server's answers, of the lanes' permissions, and of the local stack.
 	@for module in $(TESTED_MODULES); do echo "go -C $$module test ./..."; go -C $$module test -timeout 10m ./...; done
 	go test -timeout 10m $$(go list ./hack/... ./test/... | grep -v '/test/e2e$$')
 
 .PHONY: test-e2e
 test-e2e: sandbox-programs ## Run the story as a test suite on the local stack.
 	go test -count=1 -timeout 30m ./test/e2e
+
+.PHONY: test-scale
+test-scale: sandbox-programs ## Put 1,000 lanes into one cluster; `make test` makes do with 200.
+	go test -count=1 -timeout 60m -v -run TestOneLaneMore ./test/roles -args -lanes=1000
 
 ##@ Develop
 
@@ -104,11 +108,14 @@ generate: ## Generate the DeepCopy methods of the API types.
 	$(TOOL) controller-gen object paths=./api/...
 
 .PHONY: manifests
-manifests: ## Generate the CRDs and the manager's ClusterRole from the markers in the code.
+manifests: ## Generate the CRDs, the manager's ClusterRole, and what the AWS account needs.
 	$(TOOL) controller-gen \
 		crd output:crd:artifacts:config=config/crd/bases \
 		rbac:roleName=platform-lane-operator output:rbac:artifacts:config=config/rbac \
 		paths=./api/... paths=./controllers/...
+	@mkdir -p bin
+	go run ./cmd/kubectl-lane bootstrap --config config/manager/operator.yaml > bin/account.yaml
+	@mv bin/account.yaml config/aws/account.yaml
 
 .PHONY: verify
 verify: verify-format verify-modules verify-generated verify-arrows ## Check that formatting, modules, generated files and import rules are in order.
@@ -163,6 +170,10 @@ clean: ## Stop the local stack; remove what was built and the stack's data.
 .PHONY: prerequisites
 prerequisites:
 	@hack/tools/prerequisites
+
+.PHONY: test-prerequisites
+test-prerequisites:
+	@hack/tools/prerequisites tests
 
 .PHONY: sandbox-programs
 sandbox-programs: prerequisites $(KUBECTL_PROGRAM)

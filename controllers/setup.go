@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -14,14 +15,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/accesskey"
 	"github.com/pytorch/platform-lane-operator/controllers/ackrole"
 	"github.com/pytorch/platform-lane-operator/controllers/events"
 	"github.com/pytorch/platform-lane-operator/controllers/index"
 	"github.com/pytorch/platform-lane-operator/controllers/operatorconfig"
 	"github.com/pytorch/platform-lane-operator/controllers/platformlane"
 	"github.com/pytorch/platform-lane-operator/controllers/probe"
+	"github.com/pytorch/platform-lane-operator/controllers/upstream"
 	"github.com/pytorch/platform-lane-operator/controllers/yank"
 )
 
@@ -42,6 +46,12 @@ type Outside struct {
 	// Events is nil where there is no queue.
 	Events events.Source
 	Prober *probe.Prober
+	// Upstream reads the pages of dependencies; nil if no lane may have any.
+	Upstream *upstream.Client
+	// AccessKeys is nil where the configuration disables access keys.
+	AccessKeys accesskey.Users
+	// Metrics takes what the controllers count; nil for nobody.
+	Metrics prometheus.Registerer
 }
 
 // wakeBuffer is how many wake-ups may wait for a controller's queue.
@@ -57,6 +67,7 @@ const wakeBuffer = 1024
 //   - laneindex: the index of lanes;
 //   - yank: Yanks;
 //   - the health watch, which looks at the stores for all lanes;
+//   - the upstreams, which ask other indexes about the lanes' dependencies;
 //   - the event pump, which wakes laneindex when the bucket changes.
 func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out Outside) error {
 	lanes, indexes, yanks := make(chan event.GenericEvent, wakeBuffer), make(chan event.GenericEvent, wakeBuffer), make(chan event.GenericEvent, wakeBuffer)
@@ -69,7 +80,8 @@ func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out O
 	lane := &platformlane.Reconciler{
 		Client: mgr.GetClient(), Roles: ackrole.New(mgr.GetClient(), mgr.GetAPIReader(), clock.RealClock{}),
 		Engine: out.Engine, Recorder: recorder, Now: time.Now,
-		Access: cfg.Access(), ClusterID: clusterID, PublicBaseURL: cfg.Storage.PublicBaseURLs[0],
+		AccessKeys: platformlane.AccessKeys{Users: out.AccessKeys, Live: mgr.GetAPIReader(), Region: cfg.AWS.Region},
+		Access:     cfg.Access(), ClusterID: clusterID, PublicBaseURL: cfg.Storage.PublicBaseURLs[0],
 		ReservedPlatforms: cfg.ReservedPlatforms, Wake: lanes, Health: health,
 	}
 	indexer := &platformlane.Indexer{
@@ -78,6 +90,12 @@ func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out O
 			return yank.RulesOf(ctx, mgr.GetClient(), lane, time.Now())
 		},
 		Wake: indexes, Synced: wakeLane(lanes), FilesChanged: yanksOf(mgr.GetClient(), yanks),
+	}
+	if out.Upstream != nil {
+		indexer.Upstreams = platformlane.NewUpstreams(out.Upstream, cfg.Limits.DependencyRefresh(), time.Now, wakeLane(indexes))
+		if err := mgr.Add(indexer.Upstreams); err != nil {
+			return err
+		}
 	}
 	platformlane.Connect(lane, indexer)
 	yanker := &yank.Reconciler{
@@ -89,8 +107,15 @@ func Setup(mgr ctrl.Manager, cfg *operatorconfig.Config, clusterID string, out O
 			return err
 		}
 	}
-	if err := mgr.Add(health); err != nil {
-		return err
+	if out.Metrics != nil {
+		if err := out.Metrics.Register(indexer.Collector()); err != nil {
+			return err
+		}
+	}
+	for _, runs := range []manager.Runnable{health, out.Engine} {
+		if err := mgr.Add(runs); err != nil {
+			return err
+		}
 	}
 	if out.Events == nil {
 		return nil

@@ -88,8 +88,30 @@ const (
 	// ReasonRoleTerminal surfaces when the ACK controller has given up on the
 	// role until the spec changes.
 	ReasonRoleTerminal = "RoleTerminal"
+	// ReasonOverlapsAnotherLane surfaces while another lane has a role that may
+	// write the same files; the message says which. It is Unknown while that lane
+	// is being deleted.
+	ReasonOverlapsAnotherLane = "OverlapsAnotherLane"
 	// ReasonRoleDeleting surfaces while the Role resource is being deleted.
 	ReasonRoleDeleting = "RoleDeleting"
+	// ReasonAccessKeysDisabled surfaces when a publisher wants an access key and
+	// the operator's configuration hands out none.
+	ReasonAccessKeysDisabled = "AccessKeysDisabled"
+	// ReasonAccessKeyPending surfaces while the lane's IAM user and its key are
+	// being made or removed.
+	ReasonAccessKeyPending = "AccessKeyPending"
+	// ReasonAccessKeyFailed surfaces when IAM did not let the operator keep the
+	// lane's user or its keys; it is tried again.
+	ReasonAccessKeyFailed = "AccessKeyFailed"
+	// ReasonAccessKeyConflict surfaces when an IAM user of that name belongs to
+	// somebody else, or something was attached to it that is in the way.
+	ReasonAccessKeyConflict = "AccessKeyConflict"
+	// ReasonSecretUnwritable surfaces when the API server does not let the
+	// operator keep the Secret that holds the access key.
+	ReasonSecretUnwritable = "SecretUnwritable"
+	// ReasonSecretConflict surfaces when a Secret of that name belongs to
+	// somebody else.
+	ReasonSecretConflict = "SecretConflict"
 )
 
 // StorageReadyCondition is True when the bucket and every mirror can be used.
@@ -126,8 +148,14 @@ const (
 	// ReasonFilesRejected surfaces, with the condition True, when uploaded
 	// files were left out; status.rejectedFiles says which and why.
 	ReasonFilesRejected = "FilesRejected"
+	// ReasonDependencyTrouble surfaces, with the condition True, when a dependency
+	// is not listed as its index has it; status.dependencies says why.
+	ReasonDependencyTrouble = "DependencyTrouble"
 	// ReasonPurgePending surfaces while the CDN still has to drop old pages.
 	ReasonPurgePending = "PurgePending"
+	// ReasonRetentionFailed surfaces when the bytes of files that retention took
+	// off the index could not be removed.
+	ReasonRetentionFailed = "RetentionFailed"
 )
 
 // PlatformLaneConditions are the conditions a lane owns, in the order in which
@@ -135,6 +163,11 @@ const (
 var PlatformLaneConditions = []string{
 	ClaimedCondition, CredentialsReadyCondition, StorageReadyCondition, IndexReadyCondition,
 }
+
+// AcceptDependenciesAnnotation names the dependencies of a lane, separated by
+// commas, whose changes somebody has looked at: they are taken over even where
+// files are suddenly missing or have other bytes than before.
+const AcceptDependenciesAnnotation = "distribution.pytorch.org/accept-dependency-changes"
 
 // LaneFinalizer keeps a deleted lane until its role and index entries are gone.
 const LaneFinalizer = "distribution.pytorch.org/lane"
@@ -146,3 +179,16 @@ const YankFinalizer = "distribution.pytorch.org/yank"
 // RequesterAnnotation is where the admission policies of config/policy write who
 // created a Yank. Where they are installed, nobody else can set or change it.
 const RequesterAnnotation = "distribution.pytorch.org/requester"
+
+// AccessReasonAnnotation says why spec.access is what it is: one line of at most
+// 512 bytes. It is set in the request that changes spec.access. Where the
+// policies of config/policy are installed, a request that changes spec.access
+// and gives no reason loses the one that was given for an earlier change.
+const AccessReasonAnnotation = "distribution.pytorch.org/access-reason"
+
+// AccessChangedByAnnotation is where the admission policies of config/policy
+// write who changed spec.access, or its reason, last. Where they are installed,
+// nobody else can set or change it. A request that removes it, and changes
+// spec.access, says that the reason it holds is meant for this change even if it
+// reads like the one before.
+const AccessChangedByAnnotation = "distribution.pytorch.org/access-changed-by"

@@ -45,6 +45,9 @@ const (
 	ReasonBlocked = "Blocked"
 	// ReasonBytesFailed surfaces when a store failed to hide or delete bytes.
 	ReasonBytesFailed = "BytesFailed"
+	// ReasonHostedElsewhere surfaces when files are only linked to: another index
+	// publishes their bytes, and nobody here can take them down. Also on Deleted.
+	ReasonHostedElsewhere = "HostedElsewhere"
 	// ReasonObjectLocked surfaces when Object Lock refuses; retrying is no use
 	// until its retention ends.
 	ReasonObjectLocked = "ObjectLocked"

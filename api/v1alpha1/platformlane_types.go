@@ -31,16 +31,20 @@ const (
 	AccessSuspended Access = "Suspended"
 )
 
-// Adoption says whether a lane may take over objects it did not publish.
+// Adoption says whether a lane may take over objects it did not publish, and a
+// role it did not make.
 // +kubebuilder:validation:Enum=Never;Existing
 type Adoption string
 
 // What spec.adopt may be.
 const (
-	// AdoptNever refuses a prefix that already holds objects.
+	// AdoptNever refuses a prefix that already holds objects, and leaves an IAM
+	// role of the lane's name alone.
 	AdoptNever Adoption = "Never"
 	// AdoptExisting takes over the objects found below the lane's prefixes and
-	// lists those that pass judgement.
+	// lists those that pass judgement. It takes over the IAM role of the lane's name
+	// too, as after the loss of a cluster: what the role allowed is replaced, and
+	// its sessions end.
 	AdoptExisting Adoption = "Existing"
 )
 
@@ -75,6 +79,7 @@ const LibtorchPackage = "libtorch"
 
 // PlatformLaneSpec is what release engineering admits a platform to.
 // +kubebuilder:validation:XValidation:rule="has(self.publishers) == false || self.publishers.filter(p, has(p.accessKey)).size() <= 1",message="a lane may have at most one accessKey publisher; remove the others, or let them publish through OIDC"
+// +kubebuilder:validation:XValidation:rule="!has(self.dependencies) || !has(self.packages) || self.dependencies.all(d, !(d.project in self.packages))",message="a project is either one of the lane's packages or published by another index; remove it from packages or from dependencies"
 type PlatformLaneSpec struct {
 	// platform is the lane's storage prefix (whl/<platform>/) and the local
 	// version label of its wheels (torch-2.9.0+<platform>-…). It cannot be
@@ -84,8 +89,11 @@ type PlatformLaneSpec struct {
 	// +kubebuilder:validation:MaxLength=31
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9]{1,30}$')",message="platform must be 2 to 31 lower-case ASCII letters and digits and start with a letter, because it becomes a storage prefix and a wheel's local version label"
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="platform cannot be changed, because wheels carry it in their names; create another lane for another platform"
-	// +kubebuilder:validation:XValidation:rule="!(self in ['nightly', 'test', 'variant', 'preview', 'cpu', 'xpu', 'libtorch', 'platforms']) && !self.matches('^cu[0-9]*$') && !self.startsWith('rocm')",message="platform is a name that download.pytorch.org uses itself (nightly, test, variant, preview, cpu, xpu, libtorch, platforms, cu…, rocm…); choose the vendor's own name"
-	// +kubebuilder:validation:XValidation:rule="!self.startsWith('torch') && !(self in ['pytorch', 'triton', 'numpy', 'jinja2', 'filelock', 'fsspec', 'networkx', 'sympy', 'mpmath', 'markupsafe', 'pillow', 'requests', 'urllib3', 'certifi', 'idna', 'xformers', 'executorch'])",message="platform is the name of a project in the root index and would shadow its page; choose the vendor's own name"
+	// +kubebuilder:validation:XValidation:rule="!(self in ['nightly', 'test', 'release', 'variant', 'preview', 'cpu', 'xpu', 'libtorch', 'platforms', 'pytorch']) && !self.matches('^(cu([0-9].*)?|rocm.*)$')",message="platform is a name that download.pytorch.org uses itself (nightly, test, release, variant, preview, cpu, xpu, libtorch, platforms, pytorch, cu…, rocm…); choose the vendor's own name"
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('torch')",message="platform is the name of a project in the root index and would shadow its page; choose the vendor's own name"
+	// +kubebuilder:validation:XValidation:rule="!(self in ['aiohappyeyeballs', 'aiohttp', 'aiosignal', 'anyio', 'arpeggio', 'astor', 'attrs', 'blake3', 'blobfile', 'cachetools', 'cbor2', 'certifi', 'cffi', 'click', 'cloudpickle', 'cmake', 'colorama', 'contourpy', 'cycler', 'datasets', 'depyf', 'dill', 'diskcache', 'distro', 'dnspython', 'einops', 'executorch', 'fastapi', 'fastrlock', 'filelock', 'fonttools', 'frozendict', 'frozenlist', 'fsspec', 'gguf', 'h11', 'httpcore', 'httptools', 'httpx'])",message="platform is the name of a project in the root index and would shadow its page; choose the vendor's own name"
+	// +kubebuilder:validation:XValidation:rule="!(self in ['idna', 'interegular', 'iopath', 'jinja2', 'jiter', 'jsonschema', 'kiwisolver', 'lark', 'llguidance', 'llvmlite', 'lxml', 'markupsafe', 'matplotlib', 'mdurl', 'mkl', 'mpmath', 'msgpack', 'msgspec', 'multidict', 'multiprocess', 'nestedtensor', 'networkx', 'ninja', 'numba', 'numpy', 'omegaconf', 'oneccl', 'openai'])",message="platform is the name of a project in the root index and would shadow its page; choose the vendor's own name"
+	// +kubebuilder:validation:XValidation:rule="!(self in ['packaging', 'pandas', 'pillow', 'portalocker', 'protobuf', 'psutil', 'pyarrow', 'pybase64', 'pycountry', 'pycparser', 'pycryptodomex', 'pydantic', 'pydot', 'pygments', 'pynvml', 'pyparsing', 'pytz', 'pyyaml', 'pyzmq', 'ray', 'referencing', 'regex', 'requests', 'rich', 'rignore', 'safetensors', 'scipy', 'sentencepiece', 'setproctitle', 'setuptools', 'shellingham', 'six', 'sniffio', 'soundfile', 'starlette', 'sympy', 'tbb', 'tcmlib', 'textx', 'tiktoken', 'tokenizers', 'tqdm', 'transformers', 'triton', 'typer', 'tzdata', 'umf', 'urllib3', 'uvicorn', 'uvloop', 'vllm', 'watchfiles', 'websockets', 'xformers', 'xgrammar', 'xxhash', 'yarl', 'zipp'])",message="platform is the name of a project in the root index and would shadow its page; choose the vendor's own name"
 	Platform string `json:"platform,omitempty"`
 
 	// channels are the release channels the lane publishes to. A lane without
@@ -140,7 +148,8 @@ type PlatformLaneSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Maintainers []Maintainer `json:"maintainers,omitempty"`
 
-	// adopt says whether prefixes that already hold objects may be taken over.
+	// adopt says whether prefixes that already hold objects, and an IAM role of
+	// the lane's name, may be taken over.
 	// +optional
 	// +kubebuilder:default=Never
 	Adopt Adoption `json:"adopt,omitempty"`
@@ -166,7 +175,11 @@ type PlatformLaneSpec struct {
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }
 
-// Channel is one release channel of a lane, with how long it keeps files.
+// Channel is one release channel of a lane, with what it keeps: a version goes
+// when neither retentionDays nor keepVersions nor retainSeries keeps it. Whatever
+// they say, the newest version of a package stays, the newest final one too, and
+// so does every file of a Yank. What goes is shown in status for a day or longer
+// (the operator's limits.retentionPreviewHours) before it leaves the index.
 // +kubebuilder:validation:XValidation:rule="!has(self.retentionDays) || self.name == 'nightly'",message="retentionDays applies to the nightly channel only; remove it, or use keepVersions (any channel) or retainSeries (release)"
 // +kubebuilder:validation:XValidation:rule="!has(self.retainSeries) || self.name == 'release'",message="retainSeries applies to the release channel only; remove it, or use keepVersions (any channel) or retentionDays (nightly)"
 type Channel struct {
@@ -174,20 +187,22 @@ type Channel struct {
 	// +required
 	Name ChannelName `json:"name,omitempty"`
 
-	// retentionDays is how long a nightly stays, in days. Defaults to 90 for
-	// the nightly channel.
+	// retentionDays is how long a nightly stays after the upload of its newest
+	// file, in days. Defaults to 90 for the nightly channel.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=3650
 	RetentionDays int32 `json:"retentionDays,omitempty"`
 
-	// keepVersions is how many versions of each package stay, however old.
+	// keepVersions is how many of the newest versions of each package stay,
+	// however old.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	KeepVersions int32 `json:"keepVersions,omitempty"`
 
-	// retainSeries is how many release series (2.9, 2.10, …) stay. Defaults to
+	// retainSeries is how many of the newest release series (2.9, 2.10, …) of
+	// each package stay. A series counts once it has a final release. Defaults to
 	// 3 for the release channel.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
@@ -251,6 +266,101 @@ type RoleStatus struct {
 	ARN string `json:"arn,omitempty"`
 }
 
+// AccessKeyStatus is the lane's IAM user and the keys it has: their ids, which are
+// no secret, and when they change.
+type AccessKeyStatus struct {
+	// userName is the IAM user's.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	UserName string `json:"userName,omitempty"`
+
+	// secretName is the Secret beside the lane that holds the key.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=300
+	SecretName string `json:"secretName,omitempty"`
+
+	// keyID is the id of the key that the Secret holds.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	KeyID string `json:"keyID,omitempty"`
+
+	// createdAt is when that key was made.
+	// +optional
+	CreatedAt *metav1.Time `json:"createdAt,omitempty"`
+
+	// rotatesAt is when a new key will replace it in the Secret.
+	// +optional
+	RotatesAt *metav1.Time `json:"rotatesAt,omitempty"`
+
+	// previousKeyID is the id of the key that it replaced, while that one works
+	// on.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	PreviousKeyID string `json:"previousKeyID,omitempty"`
+
+	// previousExpiresAt is when the replaced key will be deleted.
+	// +optional
+	PreviousExpiresAt *metav1.Time `json:"previousExpiresAt,omitempty"`
+}
+
+// AccessChange is the last change of spec.access.
+type AccessChange struct {
+	// access is what spec.access was changed to.
+	// +required
+	Access Access `json:"access,omitempty"`
+
+	// by is the user who changed it, as the API server knows them; empty where
+	// the admission policies that record it are not installed.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	By string `json:"by,omitempty"`
+
+	// reason is what they gave as the reason; empty if they gave none.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Reason string `json:"reason,omitempty"`
+
+	// time is when the operator saw the change.
+	// +optional
+	Time *metav1.Time `json:"time,omitempty"`
+}
+
+// RetentionStatus is what a channel no longer keeps and still lists.
+type RetentionStatus struct {
+	// dueFiles is how many files these are.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	DueFiles *int32 `json:"dueFiles,omitempty"`
+
+	// dueBytes is how large they are together, in bytes.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	DueBytes *int64 `json:"dueBytes,omitempty"`
+
+	// dueSince is since when the first of them is due.
+	// +optional
+	DueSince *metav1.Time `json:"dueSince,omitempty"`
+
+	// removesAt is when the first of them leaves the index; its bytes follow an
+	// hour later. To keep files, change what the channel keeps before that.
+	// +optional
+	RemovesAt *metav1.Time `json:"removesAt,omitempty"`
+
+	// keys are the first of them, by key.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	Keys []string `json:"keys,omitempty"`
+}
+
 // ChannelStatus is what one channel publishes now.
 type ChannelStatus struct {
 	// name of the channel.
@@ -288,6 +398,11 @@ type ChannelStatus struct {
 	// lastUpload is when the newest listed file was uploaded.
 	// +optional
 	LastUpload *metav1.Time `json:"lastUpload,omitempty"`
+
+	// retention is what the channel no longer keeps and is about to remove;
+	// absent if there is nothing.
+	// +optional
+	Retention RetentionStatus `json:"retention,omitzero"`
 }
 
 // RejectedFile is an uploaded file that the index leaves out.
@@ -305,6 +420,33 @@ type RejectedFile struct {
 	Reason string `json:"reason,omitempty"`
 
 	// message says what is wrong and what to do about it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+}
+
+// DependencyStatus is what the lane lists of a project that another index
+// publishes.
+type DependencyStatus struct {
+	// project is the normalised name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Project string `json:"project,omitempty"`
+
+	// files is the number of files that each channel lists.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Files *int32 `json:"files,omitempty"`
+
+	// lastRefreshed is when the lane last took over what the project's index says:
+	// it moves when the links change, not whenever the index is asked.
+	// +optional
+	LastRefreshed *metav1.Time `json:"lastRefreshed,omitempty"`
+
+	// message says what is in the way, and what to do about it. There is none
+	// while everything is as it should be.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
@@ -340,12 +482,21 @@ type PlatformLaneStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	PublishesTo string `json:"publishesTo,omitempty"`
 
+	// accessKey is the key of the lane's accessKey publisher; absent without one.
+	// +optional
+	AccessKey AccessKeyStatus `json:"accessKey,omitzero"`
+
 	// access is what the lane's credentials were last told to be.
 	// +optional
 	Access Access `json:"access,omitempty"`
 
-	// sessionsNotBefore is when access was last resumed: sessions that were
-	// issued earlier stay dead.
+	// accessChange is who changed spec.access last, and why; absent if nobody
+	// ever did.
+	// +optional
+	AccessChange AccessChange `json:"accessChange,omitzero"`
+
+	// sessionsNotBefore is when access was last resumed, or an existing role taken
+	// over: sessions that were issued earlier stay dead.
 	// +optional
 	SessionsNotBefore *metav1.Time `json:"sessionsNotBefore,omitempty"`
 
@@ -368,6 +519,13 @@ type PlatformLaneStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	RejectedFilesCount *int32 `json:"rejectedFilesCount,omitempty"`
+
+	// dependencies are what the lane lists of other indexes.
+	// +optional
+	// +listType=map
+	// +listMapKey=project
+	// +kubebuilder:validation:MaxItems=64
+	Dependencies []DependencyStatus `json:"dependencies,omitempty"`
 
 	// filesCount is how many files all channels list together.
 	// +optional

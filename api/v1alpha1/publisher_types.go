@@ -121,11 +121,12 @@ type OIDCPublisher struct {
 
 // ClaimRule is a claim that must have one of some exact values.
 type ClaimRule struct {
-	// key is the claim's name, for example project_id.
+	// key is the claim's name, for example project_id. AWS evaluates only those
+	// that it lists for the issuer; any other is refused.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9_]*$') && !(self in ['sub', 'aud', 'iss'])",message="key is the name of a claim like project_id; sub, aud and iss have fields of their own"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9_.-]*(/[a-z][a-z0-9_-]*)?$') && !(self in ['sub', 'aud', 'iss'])",message="key is the name of a claim like project_id or oidc.circleci.com/project-id; sub, aud and iss have fields of their own"
 	Key string `json:"key,omitempty"`
 
 	// values are what the claim may be, exactly.
@@ -139,14 +140,24 @@ type ClaimRule struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// AccessKeyPublisher is an IAM user limited to the lane, with its key in a
-// Secret beside the lane.
+// AccessKeyPublisher is an IAM user that may do nothing but assume the lane's
+// role, with its key in the Secret <lane>-access-key beside the lane. Prefer
+// gitHubActions or oidc, whose credentials expire by themselves.
+// +kubebuilder:validation:XValidation:rule="!has(self.overlapHours) || !has(self.rotationDays) || self.overlapHours < self.rotationDays * 24",message="overlapHours must be shorter than rotationDays (24 hours each); for rotationDays 1 set overlapHours to 12, for example"
 type AccessKeyPublisher struct {
-	// rotationDays is how old a key may get, in days. The old key works on for
-	// a while after the new one is there.
+	// rotationDays is how old a key may get, in days; then a new one replaces it
+	// in the Secret.
 	// +optional
 	// +kubebuilder:default=30
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=90
 	RotationDays int32 `json:"rotationDays,omitempty"`
+
+	// overlapHours is how long the old key works on after the new one is in the
+	// Secret, in hours.
+	// +optional
+	// +kubebuilder:default=24
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=168
+	OverlapHours int32 `json:"overlapHours,omitempty"`
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/cmd/plugin"
 )
 
 const long = `Take published files of a platform lane back, and prove that they are gone.
@@ -81,7 +82,7 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		config:      genericclioptions.NewConfigFlags(true).WithWarningPrinter(streams),
 		print:       genericclioptions.NewPrintFlags("created").WithTypeSetter(scheme),
 		streams:     streams,
-		interactive: isTerminal,
+		interactive: func(in io.Reader) bool { return plugin.IsTerminal(in) },
 	}
 	return c.command()
 }
@@ -129,6 +130,7 @@ func (c *createYank) command() *cobra.Command {
 	c.print.AddFlags(cmd)
 	c.config.AddFlags(flags)
 	c.addCompletion(cmd)
+	plugin.ShortenHelp(cmd)
 	return cmd
 }
 
@@ -137,9 +139,9 @@ func (c *createYank) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	namespace, _, err := c.config.ToRawKubeConfigLoader().Namespace()
+	namespace, err := plugin.Namespace(c.config)
 	if err != nil {
-		return fmt.Errorf("reading the kubeconfig: %w", err)
+		return err
 	}
 	yank, err := c.yank(namespace)
 	if err != nil {
@@ -156,11 +158,11 @@ func (c *createYank) run(ctx context.Context) error {
 			return err
 		}
 	}
-	cluster, err := c.connect()
+	cluster, err := plugin.Connect(c.config)
 	if err != nil {
 		return err
 	}
-	if err := cluster.create(ctx, yank, c.dryRun == dryRunServer); err != nil {
+	if err := create(ctx, cluster, yank, c.dryRun == dryRunServer); err != nil {
 		return err
 	}
 	if !c.wait {

@@ -5,19 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-
-	"golang.org/x/term"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 )
-
-// isTerminal tells whether a person can be asked.
-func isTerminal(in io.Reader) bool {
-	file, ok := in.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
 
 // confirm asks before bytes are destroyed. The answer is the lane's name, so
 // that a habitual "y" destroys nothing.

@@ -2,33 +2,24 @@ package main
 
 import (
 	"bytes"
-	"flag"
-	"os"
-	"path/filepath"
+	"context"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/cmd/plugin"
+	"github.com/pytorch/platform-lane-operator/test/plugintest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 const hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-// noCluster points every default of the client library at nothing.
-func noCluster(t *testing.T) {
-	t.Helper()
-	home := t.TempDir()
-	t.Setenv("HOME", home)
-	t.Setenv("KUBECONFIG", filepath.Join(home, "none"))
-	t.Setenv("KUBERNETES_MASTER", "")
-	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	t.Setenv("KUBERNETES_SERVICE_PORT", "")
+// run is what the process does with a command line.
+func run(ctx context.Context, args []string, streams genericiooptions.IOStreams) int {
+	return plugin.Run(ctx, newCommand(streams), args, streams) //nolint:contextcheck // cobra hands the context of ExecuteContext on
 }
 
 // command runs the program in this process, with standard input closed.
@@ -41,7 +32,7 @@ func command(t *testing.T, args ...string) (code int, out, errOut string) {
 }
 
 func TestDryRunClientPrintsTheYank(t *testing.T) {
-	noCluster(t)
+	plugintest.NoCluster(t)
 	for name, args := range map[string][]string{
 		"least": {"torch", "--lane", "spyre", "--mode", "Flag", "--reason", "broken"},
 		"quarantine": {
@@ -61,34 +52,17 @@ func TestDryRunClientPrintsTheYank(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, format := range []string{"yaml", "json"} {
 				code, out, errOut := command(t, append(args, "--name", "fixed", "--dry-run=client", "-o", format)...)
-				if code != exitDone || errOut != "" {
+				if code != plugin.ExitDone || errOut != "" {
 					t.Fatalf("exit code %d, standard error %q", code, errOut)
 				}
-				golden(t, name+"."+format, out)
+				plugintest.Golden(t, name+"."+format, out)
 			}
 		})
 	}
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got; -update writes it anew):\n%s", path, diff)
-	}
-}
-
 func TestDryRunClientNameAndLine(t *testing.T) {
-	noCluster(t)
+	plugintest.NoCluster(t)
 	args := []string{"torch==2.9.0+spyre", "--lane", "spyre", "--mode", "Flag", "--reason", "broken", "--dry-run=client"}
 	_, name, _ := command(t, append(args, "-o", "name")...)
 	if !regexp.MustCompile(`^yank\.distribution\.pytorch\.org/torch-2\.9\.0-spyre-[a-z0-9]{5}\n$`).MatchString(name) {
@@ -101,7 +75,7 @@ func TestDryRunClientNameAndLine(t *testing.T) {
 }
 
 func TestWrongUsage(t *testing.T) {
-	noCluster(t)
+	plugintest.NoCluster(t)
 	whole := []string{"torch==2.9.0", "--lane", "spyre", "--mode", "Flag", "--reason", "broken"}
 	with := func(more ...string) []string { return append(append([]string{}, whole...), more...) }
 	for _, test := range []struct {
@@ -133,7 +107,7 @@ func TestWrongUsage(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, out, errOut := command(t, test.args...)
-			if code != exitFailed || out != "" || !strings.Contains(errOut, test.says) {
+			if code != plugin.ExitFailed || out != "" || !strings.Contains(errOut, test.says) {
 				t.Errorf("exit code %d, output %q, error %q; want code 1 and an error that says %q", code, out, errOut, test.says)
 			}
 		})
@@ -141,9 +115,9 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	noCluster(t)
+	plugintest.NoCluster(t)
 	code, out, _ := command(t, "--help")
-	if code != exitDone {
+	if code != plugin.ExitDone {
 		t.Fatalf("exit code %d", code)
 	}
 	for _, text := range []string{"kubectl create yank [REQUIREMENT] --lane LANE", "Exit codes:", "  130  interrupted", "--namespace"} {
@@ -223,7 +197,7 @@ func TestConfirm(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
-	noCluster(t)
+	plugintest.NoCluster(t)
 	for _, test := range []struct {
 		args []string
 		want string

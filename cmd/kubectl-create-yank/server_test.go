@@ -1,179 +1,42 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/cmd/plugin"
 	"github.com/pytorch/platform-lane-operator/test/apiserver"
+	"github.com/pytorch/platform-lane-operator/test/plugintest"
 )
 
-// theServer is the one API server of this package's tests, started by the first
-// that needs it.
-var theServer = sync.OnceValues(func() (*apiserver.Server, error) {
-	crds, err := apiserver.OwnCRDs()
-	if err != nil {
-		return nil, err
-	}
-	started = true
-	return apiserver.Start(context.Background(), crds)
-})
-
-var started bool
-
-func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == pluginName {
-		main() // this test program, linked as the plugin; see TestThroughKubectl
-	}
-	quiet()
-	code := m.Run()
-	if started {
-		if server, err := theServer(); err == nil {
-			if err := server.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				code = 1
-			}
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { plugintest.Main(m, pluginName, main) }
 
 // A world is a namespace with two lanes, and a kubeconfig whose context points
 // to it.
-type world struct {
-	t          *testing.T
-	namespace  string
-	admin      client.WithWatch
-	kubeconfig string
-}
+type world struct{ *plugintest.World }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	server, err := theServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, admin: adminOf(t, server.Config)}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "vendor-"}}
-	w.must(w.admin.Create(t.Context(), namespace))
-	w.namespace = namespace.Name
+	w := &world{plugintest.New(t)}
 	for _, name := range []string{"spyre", "rbln"} {
-		w.must(w.admin.Create(t.Context(), &v1alpha1.PlatformLane{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.namespace},
+		w.Must(w.Admin.Create(t.Context(), &v1alpha1.PlatformLane{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.Namespace},
 			Spec:       v1alpha1.PlatformLaneSpec{Platform: name},
 		}))
 	}
-	w.use(server.Config)
 	return w
-}
-
-func adminOf(t *testing.T, config *rest.Config) client.WithWatch {
-	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	admin, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return admin
-}
-
-func (w *world) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// use writes a kubeconfig for this user and makes it the one that counts.
-func (w *world) use(config *rest.Config) {
-	w.t.Helper()
-	noCluster(w.t)
-	w.kubeconfig = filepath.Join(w.t.TempDir(), "kubeconfig")
-	w.must(clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters: map[string]*clientcmdapi.Cluster{"c": {Server: config.Host, CertificateAuthorityData: config.CAData}},
-		AuthInfos: map[string]*clientcmdapi.AuthInfo{"u": {
-			ClientCertificateData: config.CertData, ClientKeyData: config.KeyData, Token: config.BearerToken,
-		}},
-		Contexts:       map[string]*clientcmdapi.Context{"x": {Cluster: "c", AuthInfo: "u", Namespace: w.namespace}},
-		CurrentContext: "x",
-	}, w.kubeconfig))
-	w.t.Setenv("KUBECONFIG", w.kubeconfig)
-}
-
-// as switches to a user who may do this much and no more in the namespace.
-func (w *world) as(name string, rules ...rbacv1.PolicyRule) {
-	w.t.Helper()
-	server, err := theServer()
-	w.must(err)
-	user := name + "-" + w.namespace
-	config, err := server.AddUser(user)
-	w.must(err)
-	meta := metav1.ObjectMeta{Name: name, Namespace: w.namespace}
-	w.must(w.admin.Create(w.t.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: rules}))
-	w.must(w.admin.Create(w.t.Context(), &rbacv1.RoleBinding{
-		ObjectMeta: meta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
-	}))
-	for _, rule := range rules {
-		for _, verb := range rule.Verbs {
-			w.waitAllowed(user, rule, verb)
-		}
-	}
-	w.use(config)
-}
-
-// waitAllowed waits until the API server has taken up a new binding.
-func (w *world) waitAllowed(user string, rule rbacv1.PolicyRule, verb string) {
-	w.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: user,
-			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: w.namespace, Verb: verb, Group: rule.APIGroups[0], Resource: rule.Resources[0],
-			},
-		}}
-		w.must(w.admin.Create(w.t.Context(), review))
-		if review.Status.Allowed {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("%s may still not %s %s", user, verb, rule.Resources[0])
-		}
-	}
-}
-
-func allow(resource string, verbs ...string) rbacv1.PolicyRule {
-	return rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{resource}, Verbs: verbs}
 }
 
 // yanks are the stored ones.
 func (w *world) yanks() []v1alpha1.Yank {
-	w.t.Helper()
+	w.T.Helper()
 	var list v1alpha1.YankList
-	w.must(w.admin.List(w.t.Context(), &list, client.InNamespace(w.namespace)))
+	w.Must(w.Admin.List(w.T.Context(), &list, client.InNamespace(w.Namespace)))
 	return list.Items
 }
 
@@ -184,7 +47,7 @@ func with(more ...string) []string { return append(append([]string{}, quarantine
 func TestCreates(t *testing.T) {
 	w := newWorld(t)
 	code, out, errOut := command(t, quarantine...)
-	if code != exitDone || errOut != "" {
+	if code != plugin.ExitDone || errOut != "" {
 		t.Fatalf("exit code %d, error %q", code, errOut)
 	}
 	stored := w.yanks()
@@ -206,14 +69,14 @@ func TestCreates(t *testing.T) {
 
 func TestDryRuns(t *testing.T) {
 	w := newWorld(t)
-	if code, _, errOut := command(t, with("--dry-run=client", "--server", "https://127.0.0.1:1")...); code != exitDone {
+	if code, _, errOut := command(t, with("--dry-run=client", "--server", "https://127.0.0.1:1")...); code != plugin.ExitDone {
 		t.Errorf("--dry-run=client reached for the API server: %s", errOut)
 	}
 	code, out, errOut := command(t, with("--dry-run=server", "-o", "yaml")...)
-	if code != exitDone || errOut != "" {
+	if code != plugin.ExitDone || errOut != "" {
 		t.Fatalf("exit code %d, error %q", code, errOut)
 	}
-	for _, text := range []string{"execution: Execute\n", "onDelete: KeepYanked\n", "observedGeneration: -1\n", "namespace: " + w.namespace + "\n", "uid: "} {
+	for _, text := range []string{"execution: Execute\n", "onDelete: KeepYanked\n", "observedGeneration: -1\n", "namespace: " + w.Namespace + "\n", "uid: "} {
 		if !strings.Contains(out, text) {
 			t.Errorf("the server's dry run does not show %q:\n%s", text, out)
 		}
@@ -222,7 +85,7 @@ func TestDryRuns(t *testing.T) {
 		t.Errorf("printed %q", line)
 	}
 	code, _, _ = command(t, with("--dry-run=server", "--mode", "HardDelete")...)
-	if code != exitDone {
+	if code != plugin.ExitDone {
 		t.Error("a dry run of a HardDelete asked for confirmation")
 	}
 	if n := len(w.yanks()); n != 0 {
@@ -232,10 +95,10 @@ func TestDryRuns(t *testing.T) {
 
 func TestHardDeleteWithYes(t *testing.T) {
 	w := newWorld(t)
-	if code, _, errOut := command(t, with("--mode", "HardDelete", "--yes")...); code != exitDone {
+	if code, _, errOut := command(t, with("--mode", "HardDelete", "--yes")...); code != plugin.ExitDone {
 		t.Errorf("exit code %d, error %q", code, errOut)
 	}
-	if code, _, errOut := command(t, with("--mode", "HardDelete", "--plan")...); code != exitDone {
+	if code, _, errOut := command(t, with("--mode", "HardDelete", "--plan")...); code != plugin.ExitDone {
 		t.Errorf("a plan asked for confirmation: exit code %d, error %q", code, errOut)
 	}
 	if n := len(w.yanks()); n != 2 {
@@ -245,8 +108,8 @@ func TestHardDeleteWithYes(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	w := newWorld(t)
-	w.must(w.admin.Create(t.Context(), &v1alpha1.Yank{
-		ObjectMeta: metav1.ObjectMeta{Name: "taken", Namespace: w.namespace},
+	w.Must(w.Admin.Create(t.Context(), &v1alpha1.Yank{
+		ObjectMeta: metav1.ObjectMeta{Name: "taken", Namespace: w.Namespace},
 		Spec: v1alpha1.YankSpec{
 			LaneRef: v1alpha1.LaneReference{Name: "spyre"}, Selector: v1alpha1.YankSelector{Package: "torch"},
 			Mode: v1alpha1.YankFlag, Reason: "r",
@@ -257,9 +120,9 @@ func TestRefusals(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"unknown lane", with("--lane", "spyer"), `there is no lane "spyer" in namespace ` + w.namespace + "; its lanes are: rbln, spyre\n"},
+		{"unknown lane", with("--lane", "spyer"), `there is no lane "spyer" in namespace ` + w.Namespace + "; its lanes are: rbln, spyre\n"},
 		{"wrong namespace", with("-n", "default"), `there is no lane "spyre" in namespace default, nor any other; choose the vendor's namespace with -n`},
-		{"name taken", with("--name", "taken"), "a Yank " + w.namespace + "/taken exists already"},
+		{"name taken", with("--name", "taken"), "a Yank " + w.Namespace + "/taken exists already"},
 		{
 			"several rules", with("--mode", "HardDelete", "--yes", "--restore-on-delete", "--reason", "a\nb", "--sha256", "abc"),
 			"the API server refuses the Yank:\n" +
@@ -272,7 +135,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, out, errOut := command(t, test.args...)
-			if code != exitFailed || out != "" || !sameLines(errOut, test.says) {
+			if code != plugin.ExitFailed || out != "" || !sameLines(errOut, test.says) {
 				t.Errorf("exit code %d, output %q, error\n%s\nwant an error that says\n%s", code, out, errOut, test.says)
 			}
 		})
@@ -295,9 +158,9 @@ func sameLines(got, want string) bool {
 
 func TestForbidden(t *testing.T) {
 	w := newWorld(t)
-	w.as("reader", allow("platformlanes", "get"))
+	w.As("reader", plugintest.Allow("platformlanes", "get"))
 	code, _, errOut := command(t, quarantine...)
-	if code != exitFailed || !strings.Contains(errOut, "cannot create resource") || !strings.Contains(errOut, "ask for the cluster role platform-lane-yanker") {
+	if code != plugin.ExitFailed || !strings.Contains(errOut, "cannot create resource") || !strings.Contains(errOut, "ask for the cluster role platform-lane-yanker") {
 		t.Errorf("exit code %d, error %q", code, errOut)
 	}
 }
@@ -305,31 +168,30 @@ func TestForbidden(t *testing.T) {
 // TestLaneUnreadable: who may create Yanks but not read lanes is not held up.
 func TestLaneUnreadable(t *testing.T) {
 	w := newWorld(t)
-	w.as("writer", allow("yanks", "create"))
-	if code, _, errOut := command(t, quarantine...); code != exitDone {
+	w.As("writer", plugintest.Allow("yanks", "create"))
+	if code, _, errOut := command(t, quarantine...); code != plugin.ExitDone {
 		t.Errorf("exit code %d, error %q", code, errOut)
 	}
 }
 
 func TestUnknownUser(t *testing.T) {
 	w := newWorld(t)
-	server, err := theServer()
-	w.must(err)
+	server := plugintest.Server(t)
 	nobody := rest.AnonymousClientConfig(server.Config)
 	nobody.BearerToken = "stale"
-	w.use(nobody)
+	w.Use(nobody)
 	code, _, errOut := command(t, quarantine...)
-	if code != exitFailed || !strings.Contains(errOut, "does not know you: log in again") {
+	if code != plugin.ExitFailed || !strings.Contains(errOut, "does not know you: log in again") {
 		t.Errorf("exit code %d, error %q", code, errOut)
 	}
 }
 
 func TestOperatorNotInstalled(t *testing.T) {
 	config := apiserver.ForTest(t)
-	(&world{t: t, namespace: "default"}).use(config)
+	plugintest.Elsewhere(t, config)
 	for _, args := range [][]string{quarantine, with("--dry-run=server")} {
 		code, _, errOut := command(t, args...)
-		if code != exitFailed || !strings.Contains(errOut, "does not know platformlanes.distribution.pytorch.org: the platform lane operator is not installed there") {
+		if code != plugin.ExitFailed || !strings.Contains(errOut, "does not know platformlanes.distribution.pytorch.org: the platform lane operator is not installed there") {
 			t.Errorf("exit code %d, error %q", code, errOut)
 		}
 	}

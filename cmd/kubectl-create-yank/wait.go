@@ -11,11 +11,12 @@ import (
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/cmd/kubectl-create-yank/follow"
+	"github.com/pytorch/platform-lane-operator/cmd/plugin"
 )
 
 // waitFor follows a created Yank. With -o, standard output holds the object as
 // it was seen last and nothing else; progress then goes to standard error.
-func (c *createYank) waitFor(ctx context.Context, cluster *cluster, yank *v1alpha1.Yank, printer printers.ResourcePrinter) error {
+func (c *createYank) waitFor(ctx context.Context, cluster *plugin.Cluster, yank *v1alpha1.Yank, printer printers.ResourcePrinter) error {
 	progressOut := c.streams.Out
 	if c.machineOutput() {
 		progressOut = c.streams.ErrOut
@@ -23,7 +24,7 @@ func (c *createYank) waitFor(ctx context.Context, cluster *cluster, yank *v1alph
 		return err
 	}
 	follower := follow.Follower{
-		Client:   cluster.client,
+		Client:   cluster.Client,
 		Progress: follow.NewProgress(progressOut, c.streams.ErrOut, time.Now),
 	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
@@ -35,11 +36,11 @@ func (c *createYank) waitFor(ctx context.Context, cluster *cluster, yank *v1alph
 		}
 	}
 	if ctx.Err() != nil && outcome == follow.Pending {
-		return &exitError{exitInterrupted, fmt.Errorf("interrupted; Yank %s/%s stands and the operator goes on; follow it with: %s",
+		return &plugin.ExitError{Code: plugin.ExitInterrupted, Err: fmt.Errorf("interrupted; Yank %s/%s stands and the operator goes on; follow it with: %s",
 			last.Namespace, last.Name, watchCommand(last))}
 	}
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("yank %s/%s is created, but cannot be followed: %w", last.Namespace, last.Name, cluster.explain(err, "get", "yanks"))
+		return fmt.Errorf("yank %s/%s is created, but cannot be followed: %w", last.Namespace, last.Name, cluster.Explain(err, asks("get", "yanks")))
 	}
 	return conclude(progressOut, outcome, last, c.timeout)
 }
@@ -56,14 +57,14 @@ func conclude(out io.Writer, outcome follow.Outcome, y *v1alpha1.Yank, timeout t
 		fmt.Fprintf(out, "Nothing was touched. Carry it out with:\n  kubectl patch yank %s -n %s --type merge -p '{\"spec\":{\"execution\":\"Execute\"}}'\n", y.Name, y.Namespace)
 		return nil
 	case follow.NothingMatched:
-		return &exitError{exitNothingMatched, fmt.Errorf("no file in lane %s matches %s; Yank %s stays as a standing rule for later uploads; if it was a mistake: kubectl delete yank %s -n %s",
+		return &plugin.ExitError{Code: exitNothingMatched, Err: fmt.Errorf("no file in lane %s matches %s; Yank %s stays as a standing rule for later uploads; if it was a mistake: kubectl delete yank %s -n %s",
 			y.Spec.LaneRef.Name, describeSelector(y.Spec.Selector), name, y.Name, y.Namespace)}
 	case follow.Stalled:
-		return &exitError{exitStalled, fmt.Errorf("yank %s cannot go on: %s", name, standing(y))}
+		return &plugin.ExitError{Code: plugin.ExitStalled, Err: fmt.Errorf("yank %s cannot go on: %s", name, standing(y))}
 	case follow.Deleted:
 		return fmt.Errorf("yank %s was deleted before it was done; last seen: %s", name, standing(y))
 	default:
-		return &exitError{exitUnfinished, fmt.Errorf("yank %s is not done after %s: %s; it stands and the operator goes on; follow it with: %s",
+		return &plugin.ExitError{Code: plugin.ExitUnfinished, Err: fmt.Errorf("yank %s is not done after %s: %s; it stands and the operator goes on; follow it with: %s",
 			name, timeout, standing(y), watchCommand(y))}
 	}
 }

@@ -23,6 +23,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/cmd/plugin"
+	"github.com/pytorch/platform-lane-operator/test/plugintest"
 )
 
 // A pass is one status that the operator writes.
@@ -43,7 +45,7 @@ func done(kind, reason, message string) pass {
 // operate stands in for the operator: it waits for the Yank that the command
 // creates and writes one status after the other.
 func (w *world) operate(passes ...pass) {
-	w.t.Helper()
+	w.T.Helper()
 	w.meanwhile(func(ctx context.Context, key client.ObjectKey) {
 		for _, pass := range passes {
 			w.write(ctx, key, pass)
@@ -53,13 +55,13 @@ func (w *world) operate(passes ...pass) {
 
 // meanwhile runs act as soon as the command has created a Yank.
 func (w *world) meanwhile(act func(context.Context, client.ObjectKey)) {
-	w.t.Helper()
-	ctx, cancel := context.WithCancel(w.t.Context())
+	w.T.Helper()
+	ctx, cancel := context.WithCancel(w.T.Context())
 	var before v1alpha1.YankList
-	w.must(w.admin.List(ctx, &before, client.InNamespace(w.namespace)))
-	stream, err := w.admin.Watch(ctx, &v1alpha1.YankList{},
-		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: before.ResourceVersion}}, client.InNamespace(w.namespace))
-	w.must(err)
+	w.Must(w.Admin.List(ctx, &before, client.InNamespace(w.Namespace)))
+	stream, err := w.Admin.Watch(ctx, &v1alpha1.YankList{},
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: before.ResourceVersion}}, client.InNamespace(w.Namespace))
+	w.Must(err)
 	var finished sync.WaitGroup
 	finished.Go(func() {
 		defer stream.Stop()
@@ -70,22 +72,22 @@ func (w *world) meanwhile(act func(context.Context, client.ObjectKey)) {
 			}
 		}
 	})
-	w.t.Cleanup(func() { cancel(); finished.Wait() })
+	w.T.Cleanup(func() { cancel(); finished.Wait() })
 }
 
 // write is one pass over the Yank, as the operator's status patch would be.
 func (w *world) write(ctx context.Context, key client.ObjectKey, pass pass) {
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		var y v1alpha1.Yank
-		if err := w.admin.Get(ctx, key, &y); err != nil {
+		if err := w.Admin.Get(ctx, key, &y); err != nil {
 			return err
 		}
 		y.Status.ObservedGeneration = ptr.To(y.Generation)
 		pass(&y)
-		return w.admin.Status().Update(ctx, &y)
+		return w.Admin.Status().Update(ctx, &y)
 	})
 	if err != nil && ctx.Err() == nil {
-		w.t.Errorf("writing a status: %v", err)
+		w.T.Errorf("writing a status: %v", err)
 	}
 }
 
@@ -111,7 +113,7 @@ func TestWaitFollowsToTheEnd(t *testing.T) {
 	}
 	w.operate(warns, removed, blocked, purging, purged, verified)
 	code, out, errOut := command(t, with("--wait", "--name", "y")...)
-	if code != exitDone {
+	if code != plugin.ExitDone {
 		t.Errorf("exit code %d", code)
 	}
 	if want := "warning: lane rbln holds the same\uFFFD[2J bytes\n"; errOut != want {
@@ -142,7 +144,7 @@ func TestWaitWithOutputPrintsTheLastState(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &y); err != nil {
 		t.Fatalf("standard output is not one object: %v\n%s", err, out)
 	}
-	if code != exitDone || y.Kind != "Yank" || !meta.IsStatusConditionTrue(y.Status.Conditions, v1alpha1.VerifiedCondition) {
+	if code != plugin.ExitDone || y.Kind != "Yank" || !meta.IsStatusConditionTrue(y.Status.Conditions, v1alpha1.VerifiedCondition) {
 		t.Errorf("exit code %d, object %+v", code, y)
 	}
 	if !strings.Contains(errOut, "Probed: 12 probes refused") {
@@ -166,8 +168,8 @@ func TestWaitForAPlan(t *testing.T) {
 		"  whl/spyre/b.whl\n" +
 		"  and 1 more\n" +
 		"Nothing was touched. Carry it out with:\n" +
-		"  kubectl patch yank p -n " + w.namespace + ` --type merge -p '{"spec":{"execution":"Execute"}}'` + "\n"
-	if code != exitDone || errOut != "" || !strings.HasSuffix(out, want) {
+		"  kubectl patch yank p -n " + w.Namespace + ` --type merge -p '{"spec":{"execution":"Execute"}}'` + "\n"
+	if code != plugin.ExitDone || errOut != "" || !strings.HasSuffix(out, want) {
 		t.Errorf("exit code %d, error %q, output\n%s\nwant it to end in\n%s", code, errOut, out, want)
 	}
 }
@@ -180,14 +182,14 @@ func TestWaitEndsBadly(t *testing.T) {
 		code   int
 		says   string
 	}{
-		{"nobody looks", nil, exitUnfinished, "the operator has not looked at it yet; is it running?"},
-		{"a purge that never ends", []pass{accepted, removed, blocked, purging}, exitUnfinished, "CachesPurged Purging: invalidation I1 in progress"},
-		{"Ready without proof", []pass{accepted, removed, done(v1alpha1.ReadyCondition, v1alpha1.ReasonReady, "")}, exitUnfinished, "is not done after 1s"},
+		{"nobody looks", nil, plugin.ExitUnfinished, "the operator has not looked at it yet; is it running?"},
+		{"a purge that never ends", []pass{accepted, removed, blocked, purging}, plugin.ExitUnfinished, "CachesPurged Purging: invalidation I1 in progress"},
+		{"Ready without proof", []pass{accepted, removed, done(v1alpha1.ReadyCondition, v1alpha1.ReasonReady, "")}, plugin.ExitUnfinished, "is not done after 1s"},
 		{
 			"a status of an earlier spec", []pass{accepted, removed, blocked, purged, func(y *v1alpha1.Yank) { verified(y); y.Status.ObservedGeneration = ptr.To[int64](0) }},
-			exitUnfinished, "is not done after 1s",
+			plugin.ExitUnfinished, "is not done after 1s",
 		},
-		{"a catalog out of reach", []pass{sets(v1alpha1.AcceptedCondition, metav1.ConditionFalse, v1alpha1.ReasonCatalogUnavailable, "S3 times out")}, exitUnfinished, "Accepted CatalogUnavailable: S3 times out"},
+		{"a catalog out of reach", []pass{sets(v1alpha1.AcceptedCondition, metav1.ConditionFalse, v1alpha1.ReasonCatalogUnavailable, "S3 times out")}, plugin.ExitUnfinished, "Accepted CatalogUnavailable: S3 times out"},
 		{"nothing matches", []pass{done(v1alpha1.AcceptedCondition, v1alpha1.ReasonNothingMatched, "")}, exitNothingMatched, "no file in lane spyre matches torch==2.9.0+spyre; Yank"},
 		{"nothing matches, and all is well", []pass{func(y *v1alpha1.Yank) {
 			done(v1alpha1.AcceptedCondition, v1alpha1.ReasonNothingMatched, "")(y)
@@ -196,15 +198,15 @@ func TestWaitEndsBadly(t *testing.T) {
 		{"stalled", []pass{accepted, func(y *v1alpha1.Yank) {
 			notReady(y)
 			done(v1alpha1.StalledCondition, v1alpha1.ReasonObjectLocked, "retained until 2027")(y)
-		}}, exitStalled, "cannot go on: Stalled ObjectLocked: retained until 2027"},
-		{"lane gone", []pass{sets(v1alpha1.AcceptedCondition, metav1.ConditionFalse, v1alpha1.ReasonLaneNotFound, "no lane spyre")}, exitStalled, "cannot go on: Accepted LaneNotFound: no lane spyre"},
-		{"selector unreadable", []pass{sets(v1alpha1.AcceptedCondition, metav1.ConditionFalse, v1alpha1.ReasonInvalidSelector, "bad")}, exitStalled, "InvalidSelector: bad"},
+		}}, plugin.ExitStalled, "cannot go on: Stalled ObjectLocked: retained until 2027"},
+		{"lane gone", []pass{sets(v1alpha1.AcceptedCondition, metav1.ConditionFalse, v1alpha1.ReasonLaneNotFound, "no lane spyre")}, plugin.ExitStalled, "cannot go on: Accepted LaneNotFound: no lane spyre"},
+		{"selector unreadable", []pass{sets(v1alpha1.AcceptedCondition, metav1.ConditionFalse, v1alpha1.ReasonInvalidSelector, "bad")}, plugin.ExitStalled, "InvalidSelector: bad"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.operate(test.passes...)
 			timeout := "20s"
-			if test.code == exitUnfinished {
+			if test.code == plugin.ExitUnfinished {
 				timeout = "1s"
 			}
 			code, _, errOut := command(t, with("--wait", "--timeout", timeout)...)
@@ -226,13 +228,13 @@ func TestWaitSeesTheDeletion(t *testing.T) {
 			w.write(ctx, key, accepted)
 			ctx = context.WithoutCancel(ctx) // the test may be over before the deletion is answered
 			y := &v1alpha1.Yank{ObjectMeta: metav1.ObjectMeta{Name: key.Name, Namespace: key.Namespace}}
-			err := w.admin.Patch(ctx, y, client.RawPatch(types.MergePatchType, finalizerPatch(finalizers)))
-			if err = errors.Join(err, w.admin.Delete(ctx, y)); err != nil {
+			err := w.Admin.Patch(ctx, y, client.RawPatch(types.MergePatchType, finalizerPatch(finalizers)))
+			if err = errors.Join(err, w.Admin.Delete(ctx, y)); err != nil {
 				t.Error(err)
 			}
 		})
 		code, _, errOut := command(t, with("--wait", "--timeout", "20s")...)
-		if code != exitFailed || !strings.Contains(errOut, "was deleted before it was done; last seen:") {
+		if code != plugin.ExitFailed || !strings.Contains(errOut, "was deleted before it was done; last seen:") {
 			t.Errorf("exit code %d, error %q", code, errOut)
 		}
 	}
@@ -252,7 +254,7 @@ func TestInterrupted(t *testing.T) {
 	w.operate(accepted, func(*v1alpha1.Yank) { interrupt() })
 	streams, _, _, errOut := genericiooptions.NewTestIOStreams()
 	code := run(ctx, with("--wait", "--name", "i"), streams)
-	if want := "Yank " + w.namespace + "/i stands and the operator goes on; follow it with: kubectl get yank i -n " + w.namespace + " --watch"; code != exitInterrupted || !strings.Contains(errOut.String(), want) {
+	if want := "Yank " + w.Namespace + "/i stands and the operator goes on; follow it with: kubectl get yank i -n " + w.Namespace + " --watch"; code != plugin.ExitInterrupted || !strings.Contains(errOut.String(), want) {
 		t.Errorf("exit code %d, error %q, want %q", code, errOut, want)
 	}
 	if n := len(w.yanks()); n != 1 {
@@ -263,18 +265,18 @@ func TestInterrupted(t *testing.T) {
 // TestWaitWithoutWatchPermission: reading is enough.
 func TestWaitWithoutWatchPermission(t *testing.T) {
 	w := newWorld(t)
-	w.as("reader", allow("platformlanes", "get"), allow("yanks", "create", "get"))
+	w.As("reader", plugintest.Allow("platformlanes", "get"), plugintest.Allow("yanks", "create", "get"))
 	w.operate(accepted, removed, blocked, purged, verified)
-	if code, out, errOut := command(t, with("--wait", "--timeout", "20s")...); code != exitDone || errOut != "" {
+	if code, out, errOut := command(t, with("--wait", "--timeout", "20s")...); code != plugin.ExitDone || errOut != "" {
 		t.Errorf("exit code %d, error %q, output\n%s", code, errOut, out)
 	}
 }
 
 func TestWaitWithoutReadPermission(t *testing.T) {
 	w := newWorld(t)
-	w.as("writer", allow("yanks", "create"))
+	w.As("writer", plugintest.Allow("yanks", "create"))
 	code, _, errOut := command(t, with("--wait", "--timeout", "20s", "--name", "n")...)
-	if code != exitFailed || !strings.Contains(errOut, w.namespace+"/n is created, but cannot be followed") {
+	if code != plugin.ExitFailed || !strings.Contains(errOut, w.Namespace+"/n is created, but cannot be followed") {
 		t.Errorf("exit code %d, error %q", code, errOut)
 	}
 }
@@ -283,18 +285,17 @@ func TestWaitWithoutReadPermission(t *testing.T) {
 // none through for longer than the client library tries by itself.
 func TestWaitSurvivesLostConnections(t *testing.T) {
 	w := newWorld(t)
-	server, err := theServer()
-	w.must(err)
+	server := plugintest.Server(t)
 	address, err := url.Parse(server.Config.Host)
-	w.must(err)
+	w.Must(err)
 	cable := newCable(t, address.Host)
 	through := rest.CopyConfig(server.Config)
 	through.Host = "https://" + cable.address
-	w.use(through)
+	w.Use(through)
 	w.operate(accepted, func(y *v1alpha1.Yank) { time.Sleep(300 * time.Millisecond); cable.cut(); removed(y) }, blocked, purged,
 		func(y *v1alpha1.Yank) { verified(y); time.AfterFunc(6*time.Second, cable.mend) })
 	code, out, errOut := command(t, with("--wait", "--timeout", "30s")...)
-	if code != exitDone || !strings.Contains(out, "verified at the public URLs") {
+	if code != plugin.ExitDone || !strings.Contains(out, "verified at the public URLs") {
 		t.Errorf("exit code %d, output\n%s", code, out)
 	}
 	if !regexp.MustCompile(`^warning: lost the API server, trying again: [^\n]*\nwarning: reached the API server again\n$`).MatchString(errOut) {

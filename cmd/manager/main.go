@@ -16,12 +16,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/pytorch/platform-lane-operator/controllers"
 	"github.com/pytorch/platform-lane-operator/controllers/operatorconfig"
 	"github.com/pytorch/platform-lane-operator/controllers/probe"
+	"github.com/pytorch/platform-lane-operator/controllers/upstream"
 )
 
 // version is stamped at build time.
@@ -115,6 +117,10 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	accessKeys, err := newAccessKeys(ctx, cfg)
+	if err != nil {
+		return err
+	}
 	// Not the cached client: nothing is cached before the manager starts.
 	reader, err := client.New(rest, client.Options{Scheme: scheme})
 	if err != nil {
@@ -124,7 +130,8 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	outside := controllers.Outside{Engine: engine, Events: source, Prober: probe.New(cfg.Limits.ProbeTimeout())}
+	outside := controllers.Outside{Engine: engine, Events: source, AccessKeys: accessKeys, Prober: probe.New(cfg.Limits.ProbeTimeout()), Metrics: metrics.Registry}
+	outside.Upstream = upstream.New(upstream.Options{IndexURLs: cfg.DependencyIndexURLs, PageBytes: cfg.Limits.DependencyPageBytes})
 	if err := controllers.Setup(mgr, cfg, clusterID, outside); err != nil {
 		return fmt.Errorf("register the controllers: %w", err)
 	}

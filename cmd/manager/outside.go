@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -12,6 +14,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/pytorch/platform-lane-operator/controllers/accesskey"
+	"github.com/pytorch/platform-lane-operator/controllers/accesskey/iam"
 	"github.com/pytorch/platform-lane-operator/controllers/cdn"
 	"github.com/pytorch/platform-lane-operator/controllers/cdn/cloudfront"
 	"github.com/pytorch/platform-lane-operator/controllers/events"
@@ -20,6 +24,7 @@ import (
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore/metered"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore/s3"
 	"github.com/pytorch/platform-lane-operator/controllers/operatorconfig"
+	"github.com/pytorch/platform-lane-operator/controllers/provenance"
 )
 
 // newEngine makes the index engine over the configured stores and CDN. It sends
@@ -56,9 +61,37 @@ func newEngine(ctx context.Context, cfg *operatorconfig.Config) (*index.Engine, 
 	if err != nil {
 		return nil, err
 	}
-	return index.New(primary, mirrors, front, time.Now, index.Limits{
-		MaxFileBytes: cfg.Limits.MaxFileBytes, FilesAtOnce: cfg.Limits.FilesAtOnce,
-	}), nil
+	engine := index.New(primary, mirrors, front, time.Now, index.Limits{
+		MaxFileBytes: cfg.Limits.MaxFileBytes, FilesAtOnce: cfg.Limits.FilesAtOnce, RetentionPreview: cfg.Limits.RetentionPreview(),
+	})
+	return engine, trust(engine, cfg)
+}
+
+// maxTrustRoot bounds Sigstore's trusted_root.json, in bytes; it has about 10 KB.
+const maxTrustRoot = 4 << 20
+
+// trust hands the engine what attestations are verified against, if there is
+// anything.
+func trust(engine *index.Engine, cfg *operatorconfig.Config) error {
+	name := cfg.Provenance.TrustedRootFile
+	if name == "" {
+		return nil
+	}
+	f, err := os.Open(name) //nolint:gosec // The operator's own configuration names it.
+	if err != nil {
+		return fmt.Errorf("provenance.trustedRootFile: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(f, maxTrustRoot))
+	if err != nil {
+		return fmt.Errorf("provenance.trustedRootFile: %w", err)
+	}
+	verifier, err := provenance.NewVerifier(raw)
+	if err != nil {
+		return fmt.Errorf("provenance.trustedRootFile %s: %w", name, err)
+	}
+	engine.VerifyAttestations(verifier, cfg.GitHubIssuer)
+	return nil
 }
 
 // objectURL is where the store's own endpoint serves the bucket's objects: a
@@ -114,6 +147,18 @@ func newEvents(ctx context.Context, cfg *operatorconfig.Config) (events.Source, 
 			ctrl.Log.WithName("events").Error(err, "removed a message that cannot be read; the lanes are polled all the same", "id", id)
 		},
 	})
+}
+
+// newAccessKeys is nil where access keys are disabled.
+func newAccessKeys(ctx context.Context, cfg *operatorconfig.Config) (accesskey.Users, error) {
+	if cfg.AccessKeys.Mode != operatorconfig.AccessKeysEnabled {
+		return nil, nil
+	}
+	loaded, err := load(ctx, cfg, cfg.AccessKeys.CredentialsFile)
+	if err != nil {
+		return nil, err
+	}
+	return iam.New(loaded, iam.Config{Endpoint: cfg.AccessKeys.Endpoint})
 }
 
 // load is AWS' configuration from the default chain, or with the credentials of

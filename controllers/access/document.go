@@ -26,6 +26,9 @@ type statement struct {
 	Resource    values               `json:",omitempty"`
 	NotResource values               `json:",omitempty"`
 	Condition   map[operator]keyTest `json:",omitempty"`
+
+	// means says in words what a Deny rules out; see Explain. IAM never sees it.
+	means string
 }
 
 type effect string

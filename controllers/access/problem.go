@@ -10,8 +10,8 @@ import (
 // Problem is something that a lane asks for and does not get.
 type Problem struct {
 	// Reason is the reason for the lane's CredentialsReady condition:
-	// NoPublishers, UnknownIssuer, UnsupportedPublisher, UnsafeValue or
-	// DocumentTooLarge of the API package.
+	// NoPublishers, UnknownIssuer, UnsupportedPublisher, AccessKeysDisabled,
+	// UnsafeValue or DocumentTooLarge of the API package.
 	Reason string
 	// Field is the path of the value in the manifest, such as
 	// spec.publishers[ci].oidc.issuer, or of the setting in the operator's
@@ -40,7 +40,7 @@ func (ps Problems) Error() string {
 func (ps Problems) Reason() string {
 	for _, reason := range []string{
 		v1alpha1.ReasonUnsafeValue, v1alpha1.ReasonDocumentTooLarge,
-		v1alpha1.ReasonUnknownIssuer, v1alpha1.ReasonUnsupportedPublisher,
+		v1alpha1.ReasonUnknownIssuer, v1alpha1.ReasonUnsupportedPublisher, v1alpha1.ReasonAccessKeysDisabled,
 	} {
 		for _, p := range ps {
 			if p.Reason == reason {

@@ -92,9 +92,9 @@ func TestRefusals(t *testing.T) {
 		"two kinds":                {publishers(both), v1alpha1.ReasonUnsupportedPublisher, "sets 2 kinds"},
 		"no kind":                  {publishers(v1alpha1.Publisher{Name: "x"}), v1alpha1.ReasonUnsupportedPublisher, "sets 0 kinds"},
 		"unknown issuer":           {publishers(unknown), v1alpha1.ReasonUnknownIssuer, `"https://gitlab.example.org" is not registered`},
-		"wildcard, whole issuer":   {subject("project_path:*"), v1alpha1.ReasonUnsafeValue, "everybody who uses this issuer"},
-		"wildcard, part of group":  {subject("project_path:spy*"), v1alpha1.ReasonUnsafeValue, "everybody who uses this issuer"},
-		"wildcard, no separator":   {subject("spyre*"), v1alpha1.ReasonUnsafeValue, "everybody who uses this issuer"},
+		"wildcard, whole issuer":   {subject("project_path:*"), v1alpha1.ReasonUnsafeValue, "others who use this issuer"},
+		"wildcard, part of group":  {subject("project_path:spy*"), v1alpha1.ReasonUnsafeValue, "others who use this issuer"},
+		"wildcard, no separator":   {subject("spyre*"), v1alpha1.ReasonUnsafeValue, "others who use this issuer"},
 		"platform of a channel":    {func(s *v1alpha1.PlatformLaneSpec) { s.Platform = "nightly" }, v1alpha1.ReasonUnsafeValue, "name of a channel"},
 		"subject claim by rule":    {claim("sub", "x"), v1alpha1.ReasonUnsafeValue, "a field of its own"},
 		"claim without values":     {claim("project_id"), v1alpha1.ReasonUnsafeValue, "demand nothing"},
@@ -112,7 +112,7 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
-	for _, ok := range []string{"project_path:spyre/*", "project_path:spyre/torch:ref_type:branch:ref:release-*", "org/1/project/2/*"} {
+	for _, ok := range []string{"project_path:spyre/*", "project_path:spyre/torch:ref_type:branch:ref:release-*"} {
 		if _, err := Render(lane(subject(ok)), settings(), nil); err != nil {
 			t.Errorf("%s: %v", ok, err)
 		}
@@ -205,6 +205,15 @@ func TestDocumentTooLarge(t *testing.T) {
 		t.Errorf("a document that is too large by one: %v", err)
 	}
 
+	// The longest of everything: 32 names of 64 characters on three channels.
+	for i := range many {
+		many[i] = strings.Repeat(string(rune('a'+i%26)), 62) + fmt.Sprintf("%02d", i)
+	}
+	longest := lane(packages(many...), channels("nightly", "test", "release"), func(s *v1alpha1.PlatformLaneSpec) { s.Platform = strings.Repeat("a", 31) })
+	if _, err = Render(longest, settings(), nil); err == nil || !strings.Contains(err.Error(), "has 18") || !strings.Contains(err.Error(), "IAM allows 10240: 8") {
+		t.Errorf("the longest of everything: %v", err)
+	}
+
 	var crowd []v1alpha1.Publisher
 	for i := range 8 {
 		crowd = append(crowd, gitHub(fmt.Sprintf("p%d", i)))
@@ -212,6 +221,38 @@ func TestDocumentTooLarge(t *testing.T) {
 	role, err = Render(lane(publishers(crowd...)), settings(), nil)
 	if reasonOf(t, err) != v1alpha1.ReasonDocumentTooLarge || role.Name != "" || !strings.Contains(err.Error(), "spec.publishers") {
 		t.Errorf("%v, role %q", err, role.Name)
+	}
+}
+
+// How many packages fit into a lane with all three channels, by the length of
+// their names. The schema allows 32; the quota cannot be raised.
+func TestHowManyPackagesFit(t *testing.T) {
+	s := settings()
+	s.ImmutableUploads = ImmutableUploadsEnforced
+	resumed := time.Now()
+	for _, c := range []struct{ platform, name, fit int }{
+		{5, 5, 32},
+		{5, 16, 32},
+		{5, 32, 31},
+		{12, 16, 31},
+		{31, 64, 15},
+	} {
+		fit := 0
+		for n := 1; n <= 32; n++ {
+			var names []string
+			for i := range n {
+				names = append(names, fmt.Sprintf("%02d%s", i, strings.Repeat("a", c.name-2)))
+			}
+			_, err := Render(lane(packages(names...), channels("nightly", "test", "release"), func(spec *v1alpha1.PlatformLaneSpec) {
+				spec.Platform = strings.Repeat("a", c.platform)
+			}), s, &resumed)
+			if err == nil {
+				fit = n
+			}
+		}
+		if fit != c.fit {
+			t.Errorf("a platform of %d characters may have %d packages of %d, want %d", c.platform, fit, c.name, c.fit)
+		}
 	}
 }
 

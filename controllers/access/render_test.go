@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -107,8 +108,9 @@ func TestGolden(t *testing.T) {
 		{name: "github-refs", lane: lane(publishers(branches)), settings: settings()},
 		{name: "oidc", lane: lane(publishers(gitLab("gitlab"))), settings: settings()},
 		{name: "oidc-wildcard", lane: lane(publishers(wildcard)), settings: settings()},
-		{name: "several-publishers", lane: lane(publishers(gitLab("z"), accessKey("k"), gitHub("a"))), settings: settings(), reason: v1alpha1.ReasonUnsupportedPublisher},
-		{name: "access-key-only", lane: lane(publishers(accessKey("k"))), settings: settings(), reason: v1alpha1.ReasonUnsupportedPublisher},
+		{name: "several-publishers", lane: lane(publishers(gitLab("z"), accessKey("k"), gitHub("a"))), settings: withKeys()},
+		{name: "access-key-only", lane: lane(publishers(accessKey("k"))), settings: withKeys()},
+		{name: "access-keys-disabled", lane: lane(publishers(accessKey("k"))), settings: settings(), reason: v1alpha1.ReasonAccessKeysDisabled},
 		{name: "no-publishers", lane: lane(publishers()), settings: settings(), reason: v1alpha1.ReasonNoPublishers},
 		{name: "all-channels", lane: lane(channels("release", "test", "nightly"), packages("torch", "libtorch", "torch-tensorrt")), settings: settings()},
 		{name: "release-only", lane: lane(channels("release")), settings: settings()},
@@ -195,7 +197,7 @@ func checkDocuments(t *testing.T, role Role, platform string) {
 	}
 	for _, st := range parse(t, role.Trust).Statement {
 		if st.Effect == "Allow" {
-			checkTrustStatement(t, st)
+			checkTrustStatement(t, st, platform)
 		}
 	}
 	for _, st := range parse(t, role.InlinePolicy.Document).Statement {
@@ -213,8 +215,15 @@ func checkDocuments(t *testing.T, role Role, platform string) {
 	}
 }
 
-func checkTrustStatement(t *testing.T, st parsedStatement) {
+func checkTrustStatement(t *testing.T, st parsedStatement, platform string) {
 	t.Helper()
+	if slices.Equal(st.Action, strs{"sts:AssumeRole"}) {
+		onlyTheUser := map[string]map[string]strs{"StringEquals": {"aws:PrincipalArn": {"arn:aws:iam::123456789012:user/lanes/lane-" + platform}}}
+		if !reflect.DeepEqual(st.Condition, onlyTheUser) {
+			t.Errorf("the role may be assumed by %v", st.Condition)
+		}
+		return
+	}
 	demanded := map[string]bool{}
 	for op, tests := range st.Condition {
 		if op != "StringEquals" && op != "StringLike" {
@@ -251,6 +260,9 @@ func ownPattern(resource, platform string) bool {
 		for _, channel := range []string{"", "nightly/", "test/"} {
 			if folder != top+channel+platform+"/" {
 				continue
+			}
+			if name == "*+"+platform+"*-*.whl.provenance" {
+				return top == "whl/"
 			}
 			before, after, found := strings.Cut(name, "-*+"+platform+"*")
 			return found && !strings.Contains(before, "*") && before != "" &&

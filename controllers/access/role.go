@@ -61,7 +61,7 @@ func (s Settings) RoleName(platform string) string { return s.RolePrefix + platf
 
 // Render turns a lane into its role. sessionsNotBefore, when set, is the time
 // before which a session must not have been issued: when the lane was last
-// resumed. It does not matter while the lane is suspended.
+// resumed, or its role taken over. It does not matter while the lane is suspended.
 //
 // The error is nil or Problems. A Role with a name is safe to apply even then: it
 // lacks what the problems are about, down to a role that lets nobody in. A Role
@@ -122,7 +122,7 @@ func (r *Role) admit(spec v1alpha1.PlatformLaneSpec, s Settings) (leftOut, tooLa
 		leftOut = append(leftOut, problemf(v1alpha1.ReasonNoPublishers, "spec.publishers",
 			"nobody may publish; name a workflow under gitHubActions or a job under oidc"))
 	}
-	doc, found := trust(spec.Publishers, s)
+	doc, found := trust(spec, s)
 	leftOut = append(leftOut, found...)
 	r.Trust, tooLarge = finish(doc, "spec.publishers", "the trust policy", s.TrustPolicyQuota,
 		"name fewer publishers, refs or workflowRefs, or ask AWS to raise the quota \"Role trust policy length\" and write it into the operator's configuration")

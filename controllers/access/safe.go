@@ -23,7 +23,7 @@ var (
 	issuerRE      = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~/-]*)?$`)
 	audienceRE    = regexp.MustCompile(`^[A-Za-z0-9._~:/@-]+$`)
 	subjectRE     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._:/@=+-]{3,}\*?$`)
-	claimKeyRE    = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	claimKeyRE    = regexp.MustCompile(`^[a-z][a-z0-9_.-]*(?:/[a-z][a-z0-9_-]*)?$`)
 	claimValueRE  = regexp.MustCompile(`^[A-Za-z0-9 ._:/@=+-]+$`)
 )
 
@@ -62,6 +62,15 @@ func (c *checker) wildcardSubject(field, subject string) {
 }
 
 func isSeparator(r rune) bool { return r == ':' || r == '/' }
+
+// showable is a name as it is, or quoted if it is none: not every manifest has
+// passed admission.
+func showable(name string) string {
+	if objectNameRE.MatchString(name) {
+		return name
+	}
+	return quote(name)
+}
 
 // quote shows a value that somebody else wrote: one line, ASCII, bounded.
 func quote(value string) string {

@@ -42,6 +42,9 @@ type Provider struct {
 	Issuer string
 	// ARN is the provider's in IAM.
 	ARN string
+	// Claims are claims, beside sub and aud, that AWS evaluates of the issuer and
+	// that this package does not know of.
+	Claims []string
 }
 
 // Settings are what the documents need to know about the account. The zero value
@@ -66,6 +69,8 @@ type Settings struct {
 	GitHubIssuer string
 	// Providers are the registered token issuers.
 	Providers []Provider
+	// AccessKeysEnabled says whether accessKey publishers are served.
+	AccessKeysEnabled bool
 	// SessionSeconds is how long a session may last at most, in seconds, 3600 to
 	// 43200; default DefaultSessionSeconds.
 	SessionSeconds int32
@@ -132,6 +137,9 @@ func (s Settings) check() Problems {
 	for _, p := range s.Providers {
 		demand(issuerRE.MatchString(p.Issuer), "OIDC provider", p.Issuer, "an issuer's URL without query or fragment")
 		demand(arnRE.MatchString(p.ARN), "OIDC provider of "+p.Issuer, p.ARN, "the ARN of an OIDC provider")
+		for _, claim := range p.Claims {
+			demand(claimKeyRE.MatchString(claim), "OIDC provider of "+p.Issuer, claim, "the name of a claim")
+		}
 	}
 	return problems
 }

@@ -18,23 +18,40 @@ const gitHubAudience = "sts.amazonaws.com"
 // trust is the document that says who may obtain the lane's credentials: one
 // statement for each publisher, in the order of their names. A publisher with a
 // problem is left out; with none left the document lets nobody in.
-func trust(publishers []v1alpha1.Publisher, s Settings) (document, Problems) {
-	var problems Problems
+func trust(spec v1alpha1.PlatformLaneSpec, s Settings) (document, Problems) {
+	trusted, problems := trusteesOf(spec, s)
+	if len(trusted) == 0 {
+		return closedTrust(), problems
+	}
 	doc := document{Version: policyVersion}
-	sorted := slices.Clone(publishers)
+	for _, t := range trusted {
+		doc.Statement = append(doc.Statement, t.statement)
+	}
+	return doc, problems
+}
+
+// trustee is a publisher without a problem, and what lets it in.
+type trustee struct {
+	publisher v1alpha1.Publisher
+	statement statement
+}
+
+// trusteesOf are the publishers that the trust policy lets in, in the order of
+// their names, and what keeps the others out.
+func trusteesOf(spec v1alpha1.PlatformLaneSpec, s Settings) ([]trustee, Problems) {
+	var trusted []trustee
+	var problems Problems
+	sorted := slices.Clone(spec.Publishers)
 	slices.SortStableFunc(sorted, func(a, b v1alpha1.Publisher) int { return strings.Compare(a.Name, b.Name) })
 	for _, p := range sorted {
-		st, found := publisherStatement(p, s)
+		st, found := publisherStatement(p, spec.Platform, s)
 		if len(found) > 0 {
 			problems = append(problems, found...)
 			continue
 		}
-		doc.Statement = append(doc.Statement, st)
+		trusted = append(trusted, trustee{p, st})
 	}
-	if len(doc.Statement) == 0 {
-		return closedTrust(), problems
-	}
-	return doc, problems
+	return trusted, problems
 }
 
 // closedTrust lets nobody in. IAM has no empty trust policy.
@@ -45,8 +62,8 @@ func closedTrust() document {
 	}}}
 }
 
-func publisherStatement(p v1alpha1.Publisher, s Settings) (statement, Problems) {
-	field := "spec.publishers[" + publisherName(p) + "]"
+func publisherStatement(p v1alpha1.Publisher, platform string, s Settings) (statement, Problems) {
+	field := "spec.publishers[" + showable(p.Name) + "]"
 	kinds := 0
 	for _, set := range []bool{isSet(p.GitHubActions), isSet(p.OIDC), p.AccessKey != nil} {
 		if set {
@@ -58,21 +75,12 @@ func publisherStatement(p v1alpha1.Publisher, s Settings) (statement, Problems) 
 		return statement{}, Problems{problemf(v1alpha1.ReasonUnsupportedPublisher, field,
 			"sets %d kinds of publisher; a publisher is exactly one of gitHubActions, oidc and accessKey", kinds)}
 	case p.AccessKey != nil:
-		return statement{}, Problems{problemf(v1alpha1.ReasonUnsupportedPublisher, field+".accessKey",
-			"this operator does not hand out access keys; publish through gitHubActions or oidc, whose credentials expire by themselves")}
+		return userStatement(field+".accessKey", platform, s)
 	case isSet(p.GitHubActions):
 		return gitHubStatement(field+".gitHubActions", p.GitHubActions, s)
 	default:
 		return oidcStatement(field+".oidc", p.OIDC, s)
 	}
-}
-
-// publisherName is safe to show: names are checked at admission only.
-func publisherName(p v1alpha1.Publisher) string {
-	if objectNameRE.MatchString(p.Name) {
-		return p.Name
-	}
-	return quote(p.Name)
 }
 
 // gitHubStatement lets jobs of one repository in. The numeric ids make sure that
@@ -140,7 +148,7 @@ func gitHubSubjects(g v1alpha1.GitHubActionsPublisher) []string {
 func oidcStatement(field string, o v1alpha1.OIDCPublisher, s Settings) (statement, Problems) {
 	c := &checker{}
 	c.value(field+".issuer", o.Issuer, issuerRE, "an issuer's URL")
-	if strings.TrimSuffix(o.Issuer, "/") == strings.TrimSuffix(s.GitHubIssuer, "/") {
+	if ofGitHub(o.Issuer, s) {
 		c.add(problemf(v1alpha1.ReasonUnsafeValue, field+".issuer",
 			"tokens of GitHub Actions are trusted by the repository's numeric ids only; write this publisher as gitHubActions"))
 	}
@@ -155,13 +163,16 @@ func oidcStatement(field string, o v1alpha1.OIDCPublisher, s Settings) (statemen
 	for i, subject := range o.Subjects {
 		at := fmt.Sprintf("%s.subjects[%d]", field, i)
 		c.value(at, subject, subjectRE, "a subject")
-		c.wildcardSubject(at, subject)
+		c.subjectOf(at, subject, o.Issuer)
 	}
+	provider, known := s.provider(o.Issuer)
 	for i, rule := range o.Claims {
 		at := fmt.Sprintf("%s.claims[%d]", field, i)
 		c.value(at+".key", rule.Key, claimKeyRE, "the name of a claim")
 		if slices.Contains([]string{"sub", "aud", "iss"}, rule.Key) {
 			c.add(problemf(v1alpha1.ReasonUnsafeValue, at+".key", "%s has a field of its own; use that", rule.Key))
+		} else if known {
+			c.claimOf(at+".key", rule.Key, o.Issuer, provider)
 		}
 		if len(rule.Values) == 0 {
 			c.add(problemf(v1alpha1.ReasonUnsafeValue, at+".values", "is empty and would demand nothing; list the values that the claim may have"))
@@ -170,7 +181,6 @@ func oidcStatement(field string, o v1alpha1.OIDCPublisher, s Settings) (statemen
 			c.value(fmt.Sprintf("%s.values[%d]", at, j), value, claimValueRE, "a claim's value")
 		}
 	}
-	provider, known := s.provider(o.Issuer)
 	if !known && len(c.problems) == 0 {
 		c.add(unknownIssuer(field+".issuer", o.Issuer))
 	}

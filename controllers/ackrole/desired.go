@@ -24,22 +24,30 @@ const managedByLabel = "app.kubernetes.io/managed-by"
 // pinned are annotations that decide whether ACK does what the lane says. They
 // are set to ACK's defaults, so that neither a hand nor a default of the
 // namespace or the controller turns them: with retain, a deleted lane would
-// leave a live credential; a read-only role would never be suspended.
+// leave a live credential; a read-only role would never be suspended; a role that
+// ACK notes as adopted would not be made again once somebody deletes it in IAM.
 var pinned = map[string]string{
 	ack.AnnotationDeletionPolicy: string(ack.DeletionPolicyDelete),
 	ack.AnnotationReadOnly:       "false",
+	ack.AnnotationAdopted:        "false",
 }
 
-// desired is a Role with our fields and no others. resourceVersion is that of the
-// Role it replaces, empty to create it. emptyList is the spelling of no policies.
-func desired(owner *v1alpha1.PlatformLane, role access.Role, resourceVersion string, m mark, emptyList bool) (*unstructured.Unstructured, error) {
-	note, err := m.encode()
-	if err != nil {
-		return nil, err
-	}
-	annotations := map[string]any{markAnnotation: note}
+// adoptOrCreate makes ACK take over an IAM role that it did not make. It looks at
+// that only until the Role resource and the IAM role are connected.
+const adoptOrCreate = "adopt-or-create"
+
+func adopts(owner *v1alpha1.PlatformLane) bool { return owner.Spec.Adopt == v1alpha1.AdoptExisting }
+
+// Manifest is the lane's Role resource as far as it does not depend on the
+// cluster: the fields that Apply writes, without the mark of the write and, for a
+// lane that has no uid, without its owner.
+func Manifest(lane *v1alpha1.PlatformLane, role access.Role) *unstructured.Unstructured {
+	annotations := map[string]any{}
 	for key, value := range pinned {
 		annotations[key] = value
+	}
+	if adopts(lane) {
+		annotations[ack.AnnotationAdoptionPolicy] = adoptOrCreate
 	}
 	tags := make([]any, len(role.Tags))
 	for i, t := range role.Tags {
@@ -55,30 +63,49 @@ func desired(owner *v1alpha1.PlatformLane, role access.Role, resourceVersion str
 	if role.BoundaryARN != "" {
 		spec["permissionsBoundary"] = role.BoundaryARN
 	}
-	if emptyList {
-		spec["policies"] = []any{}
-	}
 	metadata := map[string]any{
-		"name": role.Name, "namespace": owner.Namespace,
+		"name": role.Name, "namespace": lane.Namespace,
 		"labels":      map[string]any{managedByLabel: Manager},
 		"annotations": annotations,
-		"ownerReferences": []any{map[string]any{
-			"apiVersion": v1alpha1.GroupVersion.String(), "kind": "PlatformLane",
-			"name": owner.Name, "uid": string(owner.UID),
-			"controller": true, "blockOwnerDeletion": true,
-		}},
 	}
-	if resourceVersion != "" {
-		metadata["resourceVersion"] = resourceVersion
+	if lane.UID != "" {
+		metadata["ownerReferences"] = []any{map[string]any{
+			"apiVersion": v1alpha1.GroupVersion.String(), "kind": "PlatformLane",
+			"name": lane.Name, "uid": string(lane.UID),
+			"controller": true, "blockOwnerDeletion": true,
+		}}
 	}
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": ackiam.GroupVersion.String(), "kind": "Role", "metadata": metadata, "spec": spec,
-	}}, nil
+	}}
+}
+
+// desired is a Role with our fields and no others. resourceVersion is that of the
+// Role it replaces, empty to create it. emptyList is the spelling of no policies.
+func desired(owner *v1alpha1.PlatformLane, role access.Role, resourceVersion string, m mark, emptyList bool) (*unstructured.Unstructured, error) {
+	note, err := m.encode()
+	if err != nil {
+		return nil, err
+	}
+	object := Manifest(owner, role)
+	annotations := object.GetAnnotations()
+	annotations[markAnnotation] = note
+	object.SetAnnotations(annotations)
+	if emptyList {
+		err = unstructured.SetNestedSlice(object.Object, []any{}, "spec", "policies")
+	}
+	if resourceVersion != "" {
+		object.SetResourceVersion(resourceVersion)
+	}
+	return object, err
 }
 
 // upToDate says whether a Role has our fields as they should be, and nothing that
 // would give the role more.
-func upToDate(live *ackiam.Role, role access.Role) bool {
+func upToDate(live *ackiam.Role, owner *v1alpha1.PlatformLane, role access.Role) bool {
+	if adopts(owner) && live.Annotations[ack.AnnotationAdoptionPolicy] != adoptOrCreate {
+		return false
+	}
 	for key, value := range pinned {
 		if live.Annotations[key] != value {
 			return false

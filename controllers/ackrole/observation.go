@@ -45,8 +45,8 @@ type Observation struct {
 	// ARN of the role in IAM, as soon as ACK knows it; a role with an ARN is not
 	// yet one with permissions.
 	ARN string
-	// Message says what stands in the way and what to do about it; empty when
-	// Synced.
+	// Message says what stands in the way and, at its end, the next step to take;
+	// empty when Synced.
 	Message string
 	// RecheckAfter is when to call Apply again although no Role resource changes;
 	// zero to wait for a change.
@@ -90,23 +90,23 @@ func report(role *ackiam.Role) Observation {
 	switch {
 	case holds(terminal) && text(terminal.Message) == existsMessage:
 		o.State = Conflict
-		o.Message = fmt.Sprintf("an IAM role named %s exists already and was not made for this lane; delete it in IAM, or, if it is this lane's from before, annotate the Role %s/%s with %s=adopt-or-create",
-			text(role.Spec.Name), role.Namespace, role.Name, ack.AnnotationAdoptionPolicy)
+		o.Message = fmt.Sprintf("an IAM role named %s exists already and was not made for this lane; if it is this lane's from before, set spec.adopt of the lane to Existing, otherwise delete it in IAM",
+			text(role.Spec.Name))
 	case holds(terminal):
 		o.State = Terminal
-		o.Message = "the ACK controller has given up on the role until the lane changes: " + line(text(terminal.Message))
-	case holds(recoverable) && strings.Contains(text(recoverable.Message), createdMessage):
-		o.State, o.Message = Syncing, "the ACK controller has created the role and attaches its permissions"
+		o.Message = told("the ACK controller has given up on the role until the lane changes", text(terminal.Message), adviceTerminal)
+	case holds(recoverable) && isStep(text(recoverable.Message)):
+		o.State, o.Message = Syncing, "the ACK controller has the role and attaches its permissions; there is nothing to do"
 	case holds(recoverable):
 		o.State = Recoverable
-		o.Message = "the ACK controller failed and tries again: " + line(text(recoverable.Message))
+		o.Message = told("the ACK controller failed and tries again", text(recoverable.Message), adviceRecoverable)
 	case holds(ready):
 		o.State = Synced
 	case ready != nil:
 		o.State = Recoverable
-		o.Message = "the ACK controller could not bring the role up to date and tries again: " + line(text(ready.Message)+" "+text(ready.Reason))
+		o.Message = told("the ACK controller could not bring the role up to date and tries again", text(ready.Message)+" "+text(ready.Reason), adviceRecoverable)
 	default:
-		o.State, o.Message = Syncing, "the ACK controller has not reported on the role yet"
+		o.State, o.Message = Syncing, "the ACK controller has not reported on the role yet; if this stays, see whether it runs"
 	}
 	return o
 }
@@ -114,9 +114,16 @@ func report(role *ackiam.Role) Observation {
 // existsMessage is what ACK says of a role that it found and did not make.
 const existsMessage = "Resource already exists"
 
-// createdMessage is what ACK calls an error although it is a step: a fresh role
-// gets its permissions in a second pass.
-const createdMessage = "requeuing to trigger updates"
+// told makes a message of ACK's part of ours, with the next step at its end.
+func told(what, message, otherwise string) string {
+	return what + ": " + line(message) + "; " + advise(message, otherwise)
+}
+
+// isStep tells what ACK calls an error although it is a step: a role that it has
+// just created, or adopted, gets its permissions in a second pass.
+func isStep(message string) bool {
+	return strings.Contains(message, "requeuing to trigger updates") || strings.Contains(message, "adopted resource, requeuing")
+}
 
 func holds(c *ack.Condition) bool { return c != nil && c.Status == corev1.ConditionTrue }
 

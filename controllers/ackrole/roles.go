@@ -7,6 +7,7 @@ import (
 	"time"
 
 	ackiam "github.com/aws-controllers-k8s/iam-controller/apis/v1alpha1"
+	ack "github.com/aws-controllers-k8s/runtime/apis/core/v1alpha1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -74,7 +75,7 @@ func (r *Roles) apply(ctx context.Context, owner *v1alpha1.PlatformLane, role ac
 	m, sound := readMark(live.Annotations)
 	do, _, next := m.next(stampOf(live), now)
 	switch {
-	case !sound || !upToDate(live, role):
+	case !sound || !upToDate(live, owner, role):
 		if live, err = r.strip(ctx, live, role); err != nil {
 			return Observation{}, err
 		}
@@ -95,7 +96,7 @@ func (r *Roles) Observe(ctx context.Context, owner *v1alpha1.PlatformLane, name 
 		return refused(Observation{}, err, "read", owner.Namespace, name)
 	}
 	if live == nil {
-		return Observation{State: Missing, Message: fmt.Sprintf("there is no Role %s/%s", owner.Namespace, name)}, nil
+		return Observation{State: Missing, Message: fmt.Sprintf("there is no Role %s/%s; the operator makes it in its next pass", owner.Namespace, name)}, nil
 	}
 	return observe(live, owner, r.clock.Now()), nil
 }
@@ -204,11 +205,10 @@ func observe(live *ackiam.Role, owner *v1alpha1.PlatformLane, now time.Time) Obs
 			holder = fmt.Sprintf("the %s %s", ref.Kind, ref.Name)
 		}
 		return Observation{State: Conflict, Message: fmt.Sprintf(
-			"the Role %s/%s is not this lane's (its controller is %s); delete it or rename it", live.Namespace, live.Name, holder)}
+			"the Role %s/%s is not this lane's (its controller is %s); delete it, or have its owner rename it", live.Namespace, live.Name, holder)}
 	}
 	if !live.DeletionTimestamp.IsZero() {
-		return Observation{State: Deleting, ARN: arnOf(live), Message: fmt.Sprintf(
-			"the Role %s/%s is being deleted; it is made again once it is gone", live.Namespace, live.Name)}
+		return Observation{State: Deleting, ARN: arnOf(live), Message: deleting(live, owner)}
 	}
 	o := report(live)
 	m, sound := readMark(live.Annotations)
@@ -225,6 +225,22 @@ func observe(live *ackiam.Role, owner *v1alpha1.PlatformLane, now time.Time) Obs
 	return o
 }
 
+// deleting tells of a Role that is being deleted, and what ACK says if that does
+// not go well.
+func deleting(live *ackiam.Role, owner *v1alpha1.PlatformLane) string {
+	message := fmt.Sprintf("the Role %s/%s is being deleted", live.Namespace, live.Name)
+	if failed := condition(live, ack.ConditionTypeRecoverable); holds(failed) && !isStep(text(failed.Message)) {
+		return told(message+", and the ACK controller fails", text(failed.Message), adviceRecoverable)
+	}
+	if failed := condition(live, ack.ConditionTypeTerminal); holds(failed) {
+		return told(message+", and the ACK controller has given up", text(failed.Message), adviceTerminal)
+	}
+	if owner.DeletionTimestamp.IsZero() {
+		return message + " and is made again once it is gone; if this stays, see whether the ACK controller runs"
+	}
+	return message + "; if this stays, see whether the ACK controller runs"
+}
+
 // refused turns an answer that trying again does not change into the state
 // Unreadable.
 func refused(o Observation, err error, verb, namespace, name string) (Observation, error) {
@@ -236,7 +252,7 @@ func refused(o Observation, err error, verb, namespace, name string) (Observatio
 			"the cluster does not know the kind Role of %s; install the ACK iam-controller and its CustomResourceDefinitions", ackiam.GroupVersion)}, nil
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return Observation{State: Unreadable, RecheckAfter: unreadableRecheck, Message: fmt.Sprintf(
-			"the API server does not let the operator %s the Role %s/%s: %s", verb, namespace, name, line(err.Error()))}, nil
+			"the API server does not let the operator %s the Role %s/%s: %s; apply the operator's ClusterRole again, and see what admission policies say about Roles", verb, namespace, name, line(err.Error()))}, nil
 	default:
 		return Observation{}, fmt.Errorf("%s the Role %s/%s: %w", verb, namespace, name, err)
 	}

@@ -169,9 +169,11 @@ func TestWhatACKReports(t *testing.T) {
 	}{
 		"synced":       {[]*ack.Condition{ready()}, ackrole.Synced, ""},
 		"recovered":    {[]*ack.Condition{cond(ack.ConditionTypeRecoverable, corev1.ConditionFalse, ""), ready()}, ackrole.Synced, ""},
+		"created":      {[]*ack.Condition{cond(ack.ConditionTypeRecoverable, corev1.ConditionTrue, "role created, requeuing to trigger updates"), notReady("")}, ackrole.Syncing, "attaches its permissions"},
+		"adopted":      {[]*ack.Condition{cond(ack.ConditionTypeRecoverable, corev1.ConditionTrue, "adopted resource, requeuing to check for updates"), notReady("")}, ackrole.Syncing, "attaches its permissions"},
 		"throttled":    {[]*ack.Condition{cond(ack.ConditionTypeRecoverable, corev1.ConditionTrue, "Throttling:\n Rate exceeded"), notReady("")}, ackrole.Recoverable, "Throttling: Rate exceeded"},
 		"malformed":    {[]*ack.Condition{cond(ack.ConditionTypeTerminal, corev1.ConditionTrue, "MalformedPolicyDocument: no"), notReady("")}, ackrole.Terminal, "MalformedPolicyDocument: no"},
-		"exists":       {[]*ack.Condition{cond(ack.ConditionTypeTerminal, corev1.ConditionTrue, "Resource already exists"), notReady("")}, ackrole.Conflict, "adoption-policy=adopt-or-create"},
+		"exists":       {[]*ack.Condition{cond(ack.ConditionTypeTerminal, corev1.ConditionTrue, "Resource already exists"), notReady("")}, ackrole.Conflict, "set spec.adopt of the lane to Existing"},
 		"unknown":      {[]*ack.Condition{cond(ack.ConditionTypeReady, corev1.ConditionUnknown, "Unable to determine")}, ackrole.Recoverable, "Unable to determine"},
 		"out of sync":  {[]*ack.Condition{notReady("Resource not synced")}, ackrole.Recoverable, "Resource not synced"},
 		"long message": {[]*ack.Condition{cond(ack.ConditionTypeTerminal, corev1.ConditionTrue, strings.Repeat("ä", 2000)), notReady("")}, ackrole.Terminal, "ä…"},
@@ -213,6 +215,7 @@ func TestDriftIsMended(t *testing.T) {
 		"description": func(r *ackiam.Role) { r.Spec.Description = nil },
 		"retain":      func(r *ackiam.Role) { r.Annotations["services.k8s.aws/deletion-policy"] = "retain" },
 		"read only":   func(r *ackiam.Role) { r.Annotations["services.k8s.aws/read-only"] = "true" },
+		"adopted":     func(r *ackiam.Role) { r.Annotations["services.k8s.aws/adopted"] = "true" },
 		"label":       func(r *ackiam.Role) { r.Labels = nil },
 		"mark":        func(r *ackiam.Role) { r.Annotations["distribution.pytorch.org/role-write"] = "{}" },
 	} {
@@ -229,7 +232,7 @@ func TestDriftIsMended(t *testing.T) {
 			// Both spellings of no policies are one.
 			want.Policies, got.Spec.Policies = got.Spec.Policies, slices.Clip(got.Spec.Policies)
 			if len(got.Spec.Policies) != 0 || !sameSpec(got.Spec, want) || got.Annotations["services.k8s.aws/deletion-policy"] != "delete" ||
-				got.Annotations["services.k8s.aws/read-only"] != "false" || len(got.Labels) != 1 {
+				got.Annotations["services.k8s.aws/read-only"] != "false" || got.Annotations["services.k8s.aws/adopted"] != "false" || len(got.Labels) != 1 {
 				t.Errorf("not mended: %+v %+v, want %+v", got.ObjectMeta, got.Spec, want)
 			}
 			w.later(time.Second)

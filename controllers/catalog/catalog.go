@@ -6,12 +6,6 @@
 package catalog
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -41,8 +35,24 @@ type Catalog struct {
 	PurgedRevision int64 `json:"purgedRevision,omitempty"`
 	// Retired is true after the lane was deleted: the pages list nothing.
 	Retired bool `json:"retired,omitempty"`
+	// Retention says under which policy files become due, and since when.
+	Retention Retention `json:"retention,omitzero"`
+	// Upstream says where a project comes from that the lane only links to.
+	Upstream Upstream `json:"upstream,omitzero"`
+	// Stale are the names of files and sidecars whose copies the CDN has still
+	// to drop, in order: other bytes lay under them.
+	Stale []string `json:"stale,omitempty"`
 	// Files are sorted by name.
 	Files []File `json:"files"`
+}
+
+// Retention is the policy that a catalog was last looked at with.
+type Retention struct {
+	// Policy in its canonical spelling; empty if everything is kept.
+	Policy string `json:"policy,omitempty"`
+	// Since is when the policy was first seen. Nothing goes before its effect
+	// has been on show for a while.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // State is the judgement on a stored file.
@@ -58,9 +68,15 @@ const (
 	// StateOverwritten: it was listed, and then other bytes were stored under
 	// its name. It stays off the page until somebody decides.
 	StateOverwritten State = "Overwritten"
+	// StateUnattested: judged good, but the lane lists nothing without a verified
+	// attestation, and this has none.
+	StateUnattested State = "Unattested"
 	// StateGone: the bytes are not there (any more); only a tombstone keeps the
 	// entry.
 	StateGone State = "Gone"
+	// StateExpired: retention took it off the page; its bytes are going or gone.
+	// The entry stays, so that other bytes are never listed under its name.
+	StateExpired State = "Expired"
 )
 
 // File is one stored file.
@@ -90,12 +106,30 @@ type File struct {
 	MetadataETag string `json:"metadataETag,omitempty"`
 	// Provenance is the hash of the verified attestation (PEP 740).
 	Provenance string `json:"provenance,omitempty"`
+	// ProvenanceETag is the ETag of the attestation that was looked at, verified
+	// or not; empty if none was.
+	ProvenanceETag string `json:"provenanceETag,omitempty"`
+	// ProvenanceReason and ProvenanceMessage say why it was not verified.
+	ProvenanceReason  string `json:"provenanceReason,omitempty"`
+	ProvenanceMessage string `json:"provenanceMessage,omitempty"`
 
 	State State `json:"state"`
-	// Reason is one word, for StateRejected and StateOverwritten.
+	// Reason is one word, for StateRejected, StateOverwritten and StateUnattested.
 	Reason string `json:"reason,omitempty"`
 	// Message says what is wrong and what to do about it.
 	Message string `json:"message,omitempty"`
+
+	// DueTime is since when the retention policy no longer keeps the file; for
+	// an expired one, when it was taken off the page.
+	DueTime time.Time `json:"dueTime,omitzero"`
+
+	// Published is the hash that the name stands for since retention removed the
+	// file once: other bytes are not listed under it. Empty if it never did.
+	Published string `json:"published,omitempty"`
+
+	// Link is set for a file that another index publishes: its bytes are not the
+	// lane's, and no object of the lane has its name.
+	Link *Link `json:"link,omitempty"`
 
 	// Tombstones are the Yanks that took this file back, by UID.
 	Tombstones []Tombstone `json:"tombstones,omitempty"`
@@ -130,71 +164,6 @@ func New(platform string, channel v1alpha1.ChannelName, project string) *Catalog
 	return &Catalog{Format: Format, Platform: platform, Channel: channel, Project: project}
 }
 
-// Effective is the strongest tombstone on the file; ok is false if there is
-// none.
-func (f *File) Effective() (strongest Tombstone, ok bool) {
-	for _, t := range f.Tombstones {
-		if t.Mode.Rank() > strongest.Mode.Rank() {
-			strongest, ok = t, true
-		}
-	}
-	return strongest, ok
-}
-
-// OnPage tells whether pages list the file, and whether and why they mark it as
-// yanked (PEP 592).
-func (f *File) OnPage() (listed, flagged bool, reason string) {
-	if f.State != StateListed || f.SHA256 == "" {
-		return false, false, ""
-	}
-	t, yanked := f.Effective()
-	if !yanked {
-		return true, false, ""
-	}
-	if t.Mode == v1alpha1.YankFlag {
-		return true, true, t.Reason
-	}
-	return false, false, ""
-}
-
-// Bury sets or raises the tombstone of one Yank on the file. It never weakens
-// one, and sets none without mode or UID, which could not be read back. It tells
-// whether anything changed.
-func (f *File) Bury(t Tombstone) bool {
-	if t.Mode.Rank() == 0 || t.UID == "" {
-		return false
-	}
-	if t.SHA256 == "" && f.State == StateListed {
-		t.SHA256, t.Size, t.VersionID = f.SHA256, f.Size, f.VersionID
-	}
-	return f.bury(t)
-}
-
-// bury is Bury for a tombstone that is complete.
-func (f *File) bury(t Tombstone) bool {
-	for i := range f.Tombstones {
-		old := &f.Tombstones[i]
-		if old.UID != t.UID {
-			continue
-		}
-		if old.Mode.Rank() >= t.Mode.Rank() {
-			return false
-		}
-		old.Mode = t.Mode
-		return true
-	}
-	f.Tombstones = append(f.Tombstones, t)
-	slices.SortFunc(f.Tombstones, func(a, b Tombstone) int { return strings.Compare(a.UID, b.UID) })
-	return true
-}
-
-// Exhume removes the tombstone of one Yank. It tells whether there was one.
-func (f *File) Exhume(uid string) bool {
-	before := len(f.Tombstones)
-	f.Tombstones = slices.DeleteFunc(f.Tombstones, func(t Tombstone) bool { return t.UID == uid })
-	return len(f.Tombstones) != before
-}
-
 // Find returns the entry of a file name, or nil.
 func (c *Catalog) Find(name string) *File {
 	i, ok := c.search(name)
@@ -220,11 +189,68 @@ func (c *Catalog) Put(f File) {
 	c.Files = slices.Insert(c.Files, i, f)
 }
 
+// PutAll is Put for many files of different names at once, in time that does not
+// grow with their number times that of the entries.
+func (c *Catalog) PutAll(files []File) {
+	var fresh []File
+	for i := range files {
+		if _, ok := c.search(files[i].Name); ok {
+			c.Put(files[i])
+		} else {
+			fresh = append(fresh, files[i])
+		}
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	byName := func(a, b File) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortStableFunc(fresh, byName)
+	last := len(c.Files) - 1
+	c.Files = append(c.Files, fresh...)
+	// From the end, so that each entry moves once.
+	for at, next := len(c.Files)-1, len(fresh)-1; next >= 0; at-- {
+		if last >= 0 && byName(c.Files[last], fresh[next]) > 0 {
+			c.Files[at] = c.Files[last]
+			last--
+		} else {
+			c.Files[at] = fresh[next]
+			next--
+		}
+	}
+}
+
 // Drop removes an entry by its name. Entries with tombstones stay.
 func (c *Catalog) Drop(name string) {
 	if i, ok := c.search(name); ok && len(c.Files[i].Tombstones) == 0 {
 		c.Files = slices.Delete(c.Files, i, i+1)
 	}
+}
+
+// DropAll is Drop for many names at once.
+func (c *Catalog) DropAll(names map[string]bool) {
+	if len(names) > 0 {
+		c.Files = slices.DeleteFunc(c.Files, func(f File) bool { return names[f.Name] && len(f.Tombstones) == 0 })
+	}
+}
+
+// OweCopies notes files and sidecars whose copies the CDN has to drop. It tells
+// whether any of them was not noted before.
+func (c *Catalog) OweCopies(names ...string) (changed bool) {
+	for _, name := range names {
+		if i, ok := slices.BinarySearch(c.Stale, name); !ok {
+			c.Stale = slices.Insert(c.Stale, i, name)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// SettleCopies strikes off names that OweCopies noted. It tells whether there
+// was one.
+func (c *Catalog) SettleCopies(names ...string) (changed bool) {
+	before := len(c.Stale)
+	c.Stale = slices.DeleteFunc(c.Stale, func(name string) bool { return slices.Contains(names, name) })
+	return len(c.Stale) != before
 }
 
 func (c *Catalog) search(name string) (int, bool) {
@@ -234,139 +260,76 @@ func (c *Catalog) search(name string) (int, bool) {
 // SamePages tells whether both catalogs put the same on a page, so that a write
 // need not count as a new revision.
 func (c *Catalog) SamePages(o *Catalog) bool {
-	if c.Retired != o.Retired {
+	if c.HasPages() != o.HasPages() {
 		return false
 	}
-	if c.Retired {
-		return true
+	if c.Retired || o.Retired {
+		return c.Retired == o.Retired
 	}
-	next, stop := iter.Pull(o.pageEntries())
-	defer stop()
-	for entry := range c.pageEntries() {
-		if other, ok := next(); !ok || entry != other {
+	i, j := 0, 0
+	for {
+		mine, ok := c.nextOnPage(&i)
+		other, more := o.nextOnPage(&j)
+		if !ok || !more {
+			return ok == more
+		}
+		if mine != other {
 			return false
 		}
 	}
-	_, more := next()
-	return !more
 }
 
 // pageEntry is all that a page says about a file.
 type pageEntry struct {
-	name, sha256, version, requiresPython, metadata, provenance, yanked string
-	size                                                                int64
-	uploaded                                                            int64
-	flagged                                                             bool
+	name, url, sha256, version, requiresPython, metadata, provenance, yanked string
+	size                                                                     int64
+	uploaded                                                                 int64
+	flagged                                                                  bool
 }
 
-func (c *Catalog) pageEntries() iter.Seq[pageEntry] {
-	return func(yield func(pageEntry) bool) {
-		for i := range c.Files {
-			f := &c.Files[i]
-			listed, flagged, reason := f.OnPage()
-			if !listed {
-				continue
-			}
-			if !yield(pageEntry{
-				f.Name, f.SHA256, f.Version, f.RequiresPython, f.MetadataSHA256, f.Provenance, reason,
-				f.Size, f.UploadTime.UnixNano(), flagged,
-			}) {
-				return
-			}
+// nextOnPage is what pages say of the next file from i on that they list.
+func (c *Catalog) nextOnPage(i *int) (entry pageEntry, ok bool) {
+	for ; *i < len(c.Files); *i++ {
+		f := &c.Files[*i]
+		listed, flagged, reason := f.OnPage()
+		if !listed {
+			continue
 		}
+		*i++
+		return pageEntry{
+			f.Name, f.URL(), f.SHA256, f.Version, f.RequiresPython, f.MetadataSHA256, f.Provenance, reason,
+			f.Size, f.UploadTime.UnixNano(), flagged,
+		}, true
 	}
+	return pageEntry{}, false
 }
+
+// spare is how many files can be added to a clone before its list is copied.
+const spare = 64
 
 // Clone is a copy that shares nothing that can be changed.
 func (c *Catalog) Clone() *Catalog {
 	out := *c
-	out.Files = slices.Clone(c.Files)
+	out.Stale = slices.Clone(c.Stale)
+	if c.Files != nil {
+		out.Files = append(make([]File, 0, len(c.Files)+spare), c.Files...)
+	}
 	for i := range out.Files {
-		out.Files[i].Tombstones = slices.Clone(out.Files[i].Tombstones)
+		if f := &out.Files[i]; f.Tombstones != nil {
+			f.Tombstones = slices.Clone(f.Tombstones)
+		}
 	}
 	return &out
 }
 
-// Encode is the stored form: deterministic, one file a line, so that a person
-// can read and compare it. It refuses what Decode would refuse, for nothing
-// could be read or repaired from it any more.
-func (c *Catalog) Encode() ([]byte, error) {
-	if c.Format != Format {
-		return nil, fmt.Errorf("write catalog: format %d, this operator writes format %d", c.Format, Format)
-	}
-	if err := c.validate(); err != nil {
-		return nil, fmt.Errorf("write catalog: %w", err)
-	}
-	var b bytes.Buffer
-	head := *c
-	head.Files = nil
-	h, err := json.Marshal(head)
-	if err != nil {
-		return nil, fmt.Errorf("write catalog: %w", err)
-	}
-	b.Write(bytes.TrimSuffix(h, []byte("null}")))
-	b.WriteString("[")
-	for i := range c.Files {
-		line, err := json.Marshal(&c.Files[i])
-		if err != nil {
-			return nil, fmt.Errorf("write catalog: %q: %w", c.Files[i].Name, err)
-		}
-		if i > 0 {
-			b.WriteString(",")
-		}
-		b.WriteString("\n")
-		b.Write(line)
-	}
-	b.WriteString("\n]}\n")
-	return b.Bytes(), nil
-}
-
-// Decode reads the stored form. It refuses what it does not wholly understand:
-// acting on half a catalog could list a file that was taken back.
-func Decode(data []byte) (*Catalog, error) {
-	var c Catalog
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&c)
-	if err != nil {
-		// A newer format has fields that are unknown here: say that instead.
-		var head struct {
-			Format int `json:"format"`
-		}
-		if json.Unmarshal(data, &head) != nil || head.Format == Format {
-			return nil, fmt.Errorf("read catalog: %w; restore an older version of the object", err)
-		}
-		c.Format = head.Format
-	}
-	if c.Format != Format {
-		return nil, fmt.Errorf("read catalog: format %d, this operator reads format %d; run the operator version that wrote it", c.Format, Format)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("read catalog: something follows its end; restore an older version of the object")
-	}
-	if err := c.validate(); err != nil {
-		return nil, fmt.Errorf("read catalog: %w; restore an older version of the object", err)
-	}
-	return &c, nil
-}
-
-// validate checks what every reader relies on.
-func (c *Catalog) validate() error {
+// Footprint is about how much memory the catalog takes, in bytes.
+func (c *Catalog) Footprint() int64 {
+	const perFile, perTombstone = 320, 256
+	n := int64(len(c.Files)) * perFile
 	for i := range c.Files {
 		f := &c.Files[i]
-		switch f.State {
-		case StateListed, StateRejected, StateOverwritten, StateGone:
-		default:
-			return fmt.Errorf("%q has the unknown state %q", f.Name, f.State)
-		}
-		if i > 0 && c.Files[i-1].Name >= f.Name {
-			return fmt.Errorf("files are not sorted by name at %q", f.Name)
-		}
-		for _, t := range f.Tombstones {
-			if t.Mode.Rank() == 0 || t.UID == "" {
-				return fmt.Errorf("%q has a tombstone without mode or uid", f.Name)
-			}
-		}
+		n += int64(len(f.Name) + len(f.ETag) + len(f.VersionID) + len(f.SHA256) + len(f.MetadataSHA256) + len(f.MetadataETag) + len(f.Message))
+		n += int64(len(f.Tombstones)) * perTombstone
 	}
-	return nil
+	return n
 }

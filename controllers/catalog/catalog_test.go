@@ -204,6 +204,55 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 }
 
+// TestPutAllIsPut adds files in every order and place.
+func TestPutAllIsPut(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 500 {
+		yanked := listed("m")
+		yanked.Bury(tombstone("a", v1alpha1.YankFlag))
+		one, all := torch(yanked), torch(yanked)
+		for range random.IntN(6) {
+			f := listed(string(rune('a' + random.IntN(26))))
+			one.Put(f)
+			all.Put(f)
+		}
+		var files []catalog.File
+		for _, i := range random.Perm(26)[:random.IntN(26)] {
+			f := listed(string(rune('a' + i)))
+			f.Size = random.Int64N(100)
+			files = append(files, f)
+			one.Put(f)
+		}
+		all.PutAll(files)
+		if !reflect.DeepEqual(one, all) {
+			t.Fatalf("PutAll(%v):\n%s\nwant\n%s", files, mustEncode(t, all), mustEncode(t, one))
+		}
+	}
+}
+
+func TestCopiesThatAreOwed(t *testing.T) {
+	c := torch()
+	if !c.OweCopies("b", "a") || c.OweCopies("a") || !slices.Equal(c.Stale, []string{"a", "b"}) {
+		t.Errorf("owed: %v", c.Stale)
+	}
+	clone := c.Clone()
+	if !clone.SettleCopies("a", "c") || clone.SettleCopies("c") || !slices.Equal(clone.Stale, []string{"b"}) || len(c.Stale) != 2 {
+		t.Errorf("left: %v, of the original %v", clone.Stale, c.Stale)
+	}
+}
+
+func TestExpiredFileKeepsItsNameAndHash(t *testing.T) {
+	f := listed("x.whl")
+	f.MetadataSHA256, f.MetadataETag, f.RequiresPython = "ab", "cd", ">=3.10"
+	f.Expire(noon)
+	if on, _, _ := f.OnPage(); on || f.SHA256 == "" || f.Published != f.SHA256 || f.Version == "" || f.MetadataSHA256 != "" || !f.DueTime.Equal(noon) {
+		t.Errorf("expired: %+v", f)
+	}
+	if !f.Forget() || f.Forget() || f.ETag != "" || f.VersionID != "" || f.SHA256 == "" {
+		t.Errorf("forgotten: %+v", f)
+	}
+}
+
 func TestFileKey(t *testing.T) {
 	c := catalog.New("spyre", v1alpha1.ChannelNightly, "torch")
 	if got := c.FileKey("x.whl"); got != "whl/nightly/spyre/x.whl" {
@@ -228,8 +277,8 @@ func TestSamePagesMeansSamePages(t *testing.T) {
 			mutate(random, b)
 		}
 		equal := true
-		for i, page := range pages.Project(a) {
-			equal = equal && string(page.Body) == string(pages.Project(b)[i].Body)
+		for i, page := range pages.Project(a, "https://example.org") {
+			equal = equal && string(page.Body) == string(pages.Project(b, "https://example.org")[i].Body)
 		}
 		if got := a.SamePages(b); got != equal || b.SamePages(a) != equal {
 			t.Fatalf("SamePages = %v, pages equal %v:\n%s\n%s", got, equal, mustEncode(t, a), mustEncode(t, b))
@@ -247,7 +296,7 @@ func TestSamePagesMeansSamePages(t *testing.T) {
 
 func mutate(random *rand.Rand, c *catalog.Catalog) {
 	f := &c.Files[random.IntN(len(c.Files))]
-	switch random.IntN(16) {
+	switch random.IntN(18) {
 	case 0:
 		f.Size++
 	case 1:
@@ -280,6 +329,11 @@ func mutate(random *rand.Rand, c *catalog.Catalog) {
 		f.Message, f.VersionID, f.MetadataETag = "other", "v9", "other"
 	case 15:
 		c.PurgedRevision = 9
+	case 16:
+		c.OweCopies("a.whl")
+		c.Retention.Policy, f.DueTime = "days=1", noon
+	case 17:
+		f.Expire(noon)
 	}
 }
 

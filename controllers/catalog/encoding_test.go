@@ -1,6 +1,8 @@
 package catalog_test
 
 import (
+	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,7 +16,7 @@ func TestEncodeRoundTrip(t *testing.T) {
 	full := catalog.File{
 		Name: `x<&"'>.whl`, ETag: "e", VersionID: "v", Size: 1 << 40, SHA256: "ab", Version: "1.0+a", UploadTime: noon.Add(time.Microsecond),
 		RequiresPython: ">=3.10,<4", MetadataSHA256: "cd", MetadataETag: "f", Provenance: "gh",
-		State: catalog.StateOverwritten, Reason: "R", Message: "multi\nline \u2028",
+		State: catalog.StateOverwritten, Reason: "R", Message: "multi\nline \u2028", DueTime: noon,
 	}
 	full.Tombstones = []catalog.Tombstone{{
 		UID: "u", Namespace: "n", Name: "m", Mode: v1alpha1.YankHardDelete, Reason: "r", AdvisoryID: "CVE-1", AdvisoryURL: "https://x/",
@@ -25,10 +27,13 @@ func TestEncodeRoundTrip(t *testing.T) {
 		torch(listed("a"), listed("b")),
 		{
 			Format: catalog.Format, Platform: "spyre", Channel: v1alpha1.ChannelNightly, Project: "torch", Revision: 7,
-			PurgedRevision: 6, Retired: true, Files: []catalog.File{full},
+			PurgedRevision: 6, Retired: true, Retention: catalog.Retention{Policy: "days=90", Since: noon}, Stale: []string{"a", "b"}, Files: []catalog.File{full},
 		},
 	} {
 		data := mustEncode(t, c)
+		if c.Footprint() < int64(len(c.Files)) {
+			t.Errorf("a footprint of %d bytes", c.Footprint())
+		}
 		if lines := strings.Count(string(data), "\n"); lines != len(c.Files)+2 && len(c.Files) > 0 {
 			t.Errorf("%d files take %d lines", len(c.Files), lines)
 		}
@@ -71,6 +76,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"an unknown field of a file": {head + strings.Replace(good, `"etag"`, `"news"`, 1) + "]}", "news"},
 		"something after the end":    {head + good + "]}{}", "follows its end"},
 		"rubbish after the end":      {head + good + "]} x", "follows its end"},
+		"a field twice":              {`{"format":1,"platform":"a","platform":"b","files":[]}`, "there twice"},
+		"a field in capitals":        {`{"format":1,"Platform":"a","files":[]}`, "Platform"},
+		"a list":                     {`[]`, "expected"},
+		"files that are no list":     {`{"format":1,"files":{}}`, "no list"},
+		"stale names out of order":   {`{"format":1,"stale":["b","a"],"files":[]}`, "not sorted"},
 		"the same file twice":        {head + good + "," + good + "]}", "not sorted"},
 		"an unknown state":           {head + strings.Replace(good, "Listed", "Fine", 1) + "]}", `unknown state "Fine"`},
 		"a tombstone without mode":   {with(`{"uid":"u"}`), "without mode or uid"},
@@ -96,6 +106,69 @@ func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 		spoil(c)
 		if data, err := c.Encode(); err == nil {
 			t.Errorf("%s: Encode wrote %s", name, data)
+		}
+	}
+}
+
+// TestLinesAreWhatTheStandardLibraryWrites holds the hand-written line against
+// json.Marshal, with each field set alone and all of them at once: a new field
+// cannot be forgotten.
+func TestLinesAreWhatTheStandardLibraryWrites(t *testing.T) {
+	values := map[reflect.Type]any{
+		reflect.TypeFor[string]():              "a<b>&\"\\\u2028\x7f\xff é\n",
+		reflect.TypeFor[int64]():               int64(-5),
+		reflect.TypeFor[time.Time]():           noon.Add(time.Microsecond),
+		reflect.TypeFor[catalog.State]():       catalog.StateListed,
+		reflect.TypeFor[[]catalog.Tombstone](): []catalog.Tombstone{tombstone("u", v1alpha1.YankFlag)},
+		reflect.TypeFor[*catalog.Link]():       &catalog.Link{URL: "https://files.example.com/a<b>", Yanked: true, YankReason: "é"},
+	}
+	all := catalog.File{State: catalog.StateListed}
+	files := []catalog.File{{State: catalog.StateListed}}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[catalog.File]()) {
+		value, ok := values[field.Type]
+		if !ok {
+			t.Fatalf("the test knows no value for field %s", field.Name)
+		}
+		one := catalog.File{State: catalog.StateListed}
+		for _, f := range []*catalog.File{&one, &all} {
+			reflect.ValueOf(f).Elem().FieldByIndex(field.Index).Set(reflect.ValueOf(value))
+		}
+		files = append(files, one)
+	}
+	for _, f := range append(files, all) {
+		want, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Split(string(mustEncode(t, &catalog.Catalog{Format: catalog.Format, Files: []catalog.File{f}})), "\n")[1]
+		if got != string(want) {
+			t.Errorf("wrote\n%s, want\n%s", got, want)
+		}
+	}
+}
+
+// broken is a stream that ends early.
+type broken struct{ data *strings.Reader }
+
+func (b broken) Read(p []byte) (int, error) {
+	if n, err := b.data.Read(p); err == nil {
+		return n, nil
+	}
+	return 0, errBroken
+}
+
+var errBroken = errors.New("connection reset")
+
+// A connection that breaks says nothing about the catalog.
+func TestReadTellsABrokenStream(t *testing.T) {
+	data := string(mustEncode(t, torch(listed("a"), listed("b"))))
+	for n := range len(data) - 1 { // It ends with a line feed that nobody misses.
+		_, err := catalog.Read(broken{strings.NewReader(data[:n])}, 0)
+		if !errors.Is(err, errBroken) || strings.Contains(err.Error(), "restore") {
+			t.Fatalf("cut after %d bytes: %v", n, err)
+		}
+		if _, err := catalog.Decode([]byte(data[:n])); err == nil {
+			t.Fatalf("half a catalog was read, %d bytes", n)
 		}
 	}
 }

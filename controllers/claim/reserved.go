@@ -1,6 +1,19 @@
 package claim
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+)
+
+// ReservedNames are the names that Reserved refuses one by one, sorted; beside
+// them it refuses what begins like an accelerator or a project of PyTorch's own.
+// The schema of PlatformLane refuses the same ones, so that their authors learn
+// it at once.
+func ReservedNames() []string {
+	names := slices.Concat(ownNames, rootProjects)
+	slices.Sort(names)
+	return names
+}
 
 // ownNames are folders of the bucket, and names kept for it.
 var ownNames = []string{"nightly", "test", "release", "variant", "preview", "cpu", "xpu", "libtorch", "platforms", "pytorch"}

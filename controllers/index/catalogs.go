@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
 	"strings"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
@@ -22,8 +22,8 @@ type stored struct {
 
 func (r Ref) key() string { return layout.CatalogKey(r.Platform, r.Channel, r.Project) }
 
-// Catalogs reads all catalogs of a lane, in every channel. What has not changed
-// since it was last read costs nothing beside the listing.
+// Catalogs reads all catalogs of a lane, in every channel. What changed lately
+// costs nothing beside the listing, the rest a request each.
 func (e *Engine) Catalogs(ctx context.Context, platform string) ([]*catalog.Catalog, error) {
 	var out []*catalog.Catalog
 	for _, channel := range layout.Channels() {
@@ -41,20 +41,38 @@ func (e *Engine) Catalogs(ctx context.Context, platform string) ([]*catalog.Cata
 	return out, nil
 }
 
-// channelCatalogs reads the catalogs of one channel, by project. broken are
-// those that are there and cannot be read: they keep nobody from the others.
+// channelCatalogs lists and reads the catalogs of one channel, by project.
+// broken are those that are there and cannot be read: they keep nobody from the
+// others.
 func (e *Engine) channelCatalogs(ctx context.Context, platform string, channel v1alpha1.ChannelName) (found map[string]stored, broken map[string]error, err error) {
+	etags, err := e.listCatalogs(ctx, platform, channel)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.readCatalogs(ctx, platform, channel, etags)
+}
+
+// listCatalogs are the ETags of a channel's catalogs, by project.
+func (e *Engine) listCatalogs(ctx context.Context, platform string, channel v1alpha1.ChannelName) (map[string]string, error) {
 	prefix := layout.CatalogPrefix(platform, channel)
-	found, broken = map[string]stored{}, map[string]error{}
+	etags := map[string]string{}
 	for obj, err := range e.Primary().Store.List(ctx, prefix) {
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		project, ok := strings.CutSuffix(strings.TrimPrefix(obj.Key, prefix), ".json")
-		if !ok || strings.Contains(project, "/") {
-			continue
+		if ok && !strings.Contains(project, "/") {
+			etags[project] = obj.ETag
 		}
-		have, err := e.read(ctx, Ref{platform, channel, project}, obj.ETag)
+	}
+	return etags, nil
+}
+
+// readCatalogs is channelCatalogs for catalogs that were listed.
+func (e *Engine) readCatalogs(ctx context.Context, platform string, channel v1alpha1.ChannelName, etags map[string]string) (found map[string]stored, broken map[string]error, err error) {
+	found, broken = map[string]stored{}, map[string]error{}
+	for _, project := range sortedKeys(etags) {
+		have, err := e.read(ctx, Ref{platform, channel, project}, etags[project])
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil, err
@@ -80,27 +98,36 @@ func joined(byName map[string]error) error {
 // one. With an empty ETag it always asks the bucket.
 func (e *Engine) read(ctx context.Context, ref Ref, etag string) (stored, error) {
 	key := ref.key()
-	if have, ok := e.remembered(key); ok && etag != "" && have.etag == etag {
+	if have, ok := e.memory.latest(key); ok && etag != "" && have.etag == etag {
 		return have, nil
 	}
-	data, info, err := objectstore.ReadAll(ctx, e.Primary().Store, key, 0)
+	have, err := e.load(ctx, key)
 	if errors.Is(err, objectstore.ErrNotFound) {
-		e.forget(key)
+		e.memory.forget(key)
 		return stored{}, nil
 	}
-	if err != nil {
-		return stored{}, err
-	}
-	cat, err := catalog.Decode(data)
-	if err == nil && (cat.Platform != ref.Platform || cat.Channel != ref.Channel || cat.Project != ref.Project) {
-		err = fmt.Errorf("it says it is the catalog of %s", Ref{cat.Platform, cat.Channel, cat.Project})
+	if err == nil && refOf(have.cat) != ref {
+		err = fmt.Errorf("it says it is the catalog of %s", refOf(have.cat))
 	}
 	if err != nil {
 		return stored{}, fmt.Errorf("catalog %s in bucket %s: %w", key, e.Primary().Store.Bucket(), err)
 	}
-	have := stored{etag: info.ETag, cat: cat}
-	e.remember(key, have)
+	e.memory.remember(ref, have)
 	return have, nil
+}
+
+// load reads a catalog as it comes in: it may have 50 MB.
+func (e *Engine) load(ctx context.Context, key string) (stored, error) {
+	body, info, err := e.Primary().Store.Get(ctx, key, objectstore.GetOptions{})
+	if err != nil {
+		return stored{}, err
+	}
+	defer func() { _ = body.Close() }()
+	if info.Size > objectstore.MaxGet {
+		return stored{}, fmt.Errorf("it has %d bytes, at most %d are read: %w", info.Size, objectstore.MaxGet, objectstore.ErrTooLarge)
+	}
+	cat, err := catalog.Read(io.LimitReader(body, objectstore.MaxGet), info.Size)
+	return stored{etag: info.ETag, cat: cat}, err
 }
 
 // Update changes one catalog by compare-and-swap. change gets a copy that it
@@ -128,7 +155,8 @@ func (e *Engine) update(ctx context.Context, ref Ref, have stored, change func(*
 		if err != nil || !changed {
 			return have, false, err
 		}
-		if have.cat == nil || !next.SamePages(before) {
+		samePages := have.cat != nil && next.SamePages(before)
+		if !samePages {
 			next.Revision++
 		}
 		body, err := next.Encode()
@@ -137,8 +165,11 @@ func (e *Engine) update(ctx context.Context, ref Ref, have stored, change func(*
 		}
 		written, err := e.Primary().Store.Put(ctx, ref.key(), body, opts)
 		if err == nil {
+			if samePages && next.Revision == before.Revision {
+				e.memory.carryPages(ref.key(), have.etag, written.ETag)
+			}
 			have = stored{etag: written.ETag, cat: next}
-			e.remember(ref.key(), have)
+			e.memory.remember(ref, have)
 			return have, true, nil
 		}
 		if !errors.Is(err, objectstore.ErrPrecondition) {
@@ -149,64 +180,4 @@ func (e *Engine) update(ctx context.Context, ref Ref, have stored, change func(*
 		}
 	}
 	return have, false, fmt.Errorf("catalog %s: %w", ref, ErrContended)
-}
-
-func (e *Engine) remembered(key string) (stored, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	have, ok := e.catalogs[key]
-	return have, ok
-}
-
-func (e *Engine) remember(key string, have stored) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.catalogs[key] = have
-}
-
-// rememberedIn are the catalogs of a channel as this engine knew them last, by
-// project.
-func (e *Engine) rememberedIn(platform string, channel v1alpha1.ChannelName) map[string]*catalog.Catalog {
-	prefix := layout.CatalogPrefix(platform, channel)
-	out := map[string]*catalog.Catalog{}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for key, have := range e.catalogs {
-		if strings.HasPrefix(key, prefix) {
-			out[have.cat.Project] = have.cat
-		}
-	}
-	return out
-}
-
-func (e *Engine) forget(key string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.catalogs, key)
-	delete(e.rendered, key)
-}
-
-// Holders tells which other lanes list bytes with one of these hashes, as far as
-// this engine has seen them: platform by hash.
-func (e *Engine) Holders(platform string, hashes map[string]bool) map[string][]string {
-	e.mu.Lock()
-	seen := make([]*catalog.Catalog, 0, len(e.catalogs))
-	for _, have := range e.catalogs {
-		if have.cat.Platform != platform {
-			seen = append(seen, have.cat)
-		}
-	}
-	e.mu.Unlock()
-	out := map[string][]string{}
-	for _, c := range seen {
-		for i := range c.Files {
-			if hash := c.Files[i].SHA256; hashes[hash] && !slices.Contains(out[hash], c.Platform) {
-				out[hash] = append(out[hash], c.Platform)
-			}
-		}
-	}
-	for _, platforms := range out {
-		slices.Sort(platforms)
-	}
-	return out
 }

@@ -3,8 +3,11 @@ package index_test
 import (
 	"errors"
 	"maps"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/index"
@@ -84,6 +87,42 @@ var operations = map[string]struct {
 			return syncOnce(w, e)
 		},
 	},
+	"expire": {
+		func(w *world) {
+			w.keepDays(30)
+			w.sync()
+			w.now = start.AddDate(0, 0, 31)
+			w.upload("2.9.1")
+			w.settle(w.engine)
+			w.now = w.now.Add(24 * time.Hour)
+		},
+		syncOnce,
+	},
+	"remove": {
+		func(w *world) {
+			w.keepDays(30)
+			w.sync()
+			w.now = start.AddDate(0, 0, 31)
+			w.upload("2.9.1")
+			for range 2 {
+				w.settle(w.engine)
+				w.now = w.now.Add(24 * time.Hour)
+			}
+		},
+		syncTwice,
+	},
+	"mend": {
+		func(w *world) {
+			w.sync()
+			for key := range w.store.Contents() {
+				if strings.HasSuffix(key, ".metadata") {
+					w.store.Seed(key, []byte("evil"), fake.SeedOptions{})
+				}
+			}
+			w.store.Seed(folder+w.upload("2.9.1")+".metadata", []byte("evil"), fake.SeedOptions{})
+		},
+		syncTwice,
+	},
 	"retire": {
 		func(w *world) { w.sync() },
 		func(w *world, e *index.Engine) error { return e.Retire(w.ctx(), "spyre") },
@@ -93,10 +132,18 @@ var operations = map[string]struct {
 func syncOnce(w *world, e *index.Engine) error {
 	for {
 		report, err := e.Sync(w.ctx(), w.lane, torch.Channel)
-		if err = errors.Join(err, report.PurgeErr); err != nil || report.Pending == 0 {
+		if err = errors.Join(err, report.PurgeErr, report.RemovalErr); err != nil || report.Pending == 0 {
 			return err
 		}
 	}
+}
+
+// syncTwice is syncOnce with the Sync that sees what the first one has done.
+func syncTwice(w *world, e *index.Engine) error {
+	if err := syncOnce(w, e); err != nil {
+		return err
+	}
+	return syncOnce(w, e)
 }
 
 // TestCrashAtEveryRequest cuts each operation short at each of its requests,
@@ -148,6 +195,9 @@ func TestCrashAtEveryRequest(t *testing.T) {
 	}
 }
 
+// linkRE finds the files that a page lists.
+var linkRE = regexp.MustCompile(`"\.\./([^"/#]+\.whl)`)
+
 // pagesAreRight checks what is published between a crash and the next process.
 func (w *world) pagesAreRight(n int, lost bool) {
 	w.t.Helper()
@@ -158,6 +208,12 @@ func (w *world) pagesAreRight(n int, lost bool) {
 		}
 		if strings.Contains(page, "6.6.6") {
 			w.t.Errorf("request %d, lost %v: %s lists a rejected file", n, lost, key)
+		}
+		for _, link := range linkRE.FindAllStringSubmatch(page, -1) {
+			file, err := url.PathUnescape(link[1])
+			if _, ok := contents[folder+file]; !ok || err != nil {
+				w.t.Errorf("request %d, lost %v: %s lists %s, which is not there any more", n, lost, key, file)
+			}
 		}
 		for name := range contents {
 			file, isMetadata := strings.CutSuffix(strings.TrimPrefix(name, folder), ".metadata")

@@ -38,8 +38,35 @@
 //
 // Every catalog says which revision the CDN was told of. A purge follows the
 // publication, never the other way round, and a page of a revision that was
-// purged is written again only under a new one. So a crash at any point leaves a
-// purge that is owed, and not a stale copy.
+// purged is written again only under a new one. Files and sidecars that are
+// replaced are noted in the catalog before they are. So a crash at any point
+// leaves a purge that is owed, and not a stale copy.
+//
+// # What is remembered
+//
+// A Sync that finds nothing to do leaves behind a digest of all it looked at: the
+// listings of every store, the catalogs' ETags, what the lane says and which Yanks
+// are in force. While that digest is the same the next one reports the same, and
+// no catalog need be in memory: those of projects that changed lately are kept up
+// to a number of bytes, of all others an ETag, and eight bytes of each file's
+// hash. What is left to time alone (see retention) says when to look again.
+//
+// # Large files
+//
+// A wheel without a checksum of the store has to be read as a whole to be hashed.
+// A Sync waits a few seconds for the files that it judges; what takes longer goes
+// on behind it, and a later Sync takes the verdict. The files that are judged at
+// once are bounded over all lanes, no lane gets more than half of the places, and
+// the smallest files go first.
+//
+// # Retention
+//
+// What a channel no longer keeps is on show before it goes (see expire.go). Its
+// bytes are removed as any deletion in a bucket with versions removes them: a
+// delete marker goes on top, and the version gets the tag removed-by=retention. A
+// lifecycle rule of the bucket that destroys noncurrent versions with that tag
+// frees the space, for all lanes at once; without it nothing is ever lost. The tag
+// matters: the versions that Yanks keep as evidence are noncurrent, too.
 //
 // The package imports the pure packages and the ports, and neither Kubernetes'
 // client nor AWS.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	cdnfake "github.com/pytorch/platform-lane-operator/controllers/cdn/fake"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore/fake"
 	"github.com/pytorch/platform-lane-operator/controllers/wheel/wheeltest"
@@ -82,4 +83,53 @@ func TestPageOfAnUnknownProjectIsReported(t *testing.T) {
 	w.upload("2.9.0")
 	w.store.Seed(folder+"numpy/index.html", []byte("evil"), seedPage)
 	wantRejected(t, w.sync(), "numpy/index.html", "UnexpectedPage")
+}
+
+// TestCrashWhileMendingLeavesNoStaleCopy ends the process at each request while a
+// METADATA file is mended: whatever the caches took from what lay there has to be
+// purged after the right one was written.
+func TestCrashWhileMendingLeavesNoStaleCopy(t *testing.T) {
+	for what, upload := range map[string]func(*world) string{
+		"tampered": func(w *world) string {
+			name := w.upload("2.9.0")
+			w.sync()
+			return name
+		},
+		"there before the wheel": func(w *world) string { return w.upload("2.9.0") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			crashes := 0
+			for _, lost := range []bool{false, true} {
+				for n := 1; ; n++ {
+					w := newWorld(t)
+					metadata := folder + upload(w) + ".metadata"
+					w.store.Seed(metadata, []byte("evil"), fake.SeedOptions{})
+					purgesAt := -1
+					h := &hooked{Store: w.store, before: func(op, key string) {
+						if op == objectstore.OpPut && key == metadata {
+							purgesAt = len(w.cdn.Requests())
+						}
+					}}
+					hit := crash(w.store, n, lost)
+					_ = syncTwice(w, w.on(h))
+					if !*hit {
+						break
+					}
+					crashes++
+					w.store.FailBefore(nil)
+					w.store.FailAfter(nil)
+					w.settle(w.on(h))
+					if purgesAt < 0 || w.store.Contents()[metadata] == "evil" {
+						t.Fatalf("request %d, lost %v: it was not mended", n, lost)
+					}
+					if !slices.ContainsFunc(w.cdn.Requests()[purgesAt:], func(r cdnfake.Request) bool { return covers(r.Paths, "/"+metadata) }) {
+						t.Errorf("request %d, lost %v: the caches keep what lay there", n, lost)
+					}
+				}
+			}
+			if crashes < 10 {
+				t.Errorf("only %d crashes were tried", crashes)
+			}
+		})
+	}
 }

@@ -1,15 +1,15 @@
 package index
 
 import (
-	"errors"
+	"iter"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
+	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
 	"github.com/pytorch/platform-lane-operator/controllers/layout"
-	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
-	"github.com/pytorch/platform-lane-operator/controllers/wheel"
+	"github.com/pytorch/platform-lane-operator/controllers/retention"
 )
 
 // reasonOverwritten is the rejection reason of a file whose bytes were replaced.
@@ -31,16 +31,19 @@ const (
 )
 
 // decide compares a catalog entry (nil if there is none) with the object that
-// is stored under its name.
-func decide(entry *catalog.File, obj, sidecar objectstore.Object) action {
+// is stored under its name. An archive has no METADATA file. attests is true where
+// attestations are verified.
+func decide(entry *catalog.File, obj *object, archive, attests bool) action {
 	switch {
 	case entry == nil || entry.State == catalog.StateGone:
 		return judgeIt
-	case entry.ETag == obj.ETag:
+	case entry.ETag == obj.etag:
 		switch {
-		case entry.State == catalog.StateRejected, hidden(entry):
+		case entry.State == catalog.StateRejected, entry.State == catalog.StateExpired, hidden(entry):
 			return keep
-		case sidecar.ETag == "" || sidecar.ETag != entry.MetadataETag:
+		case !archive && (obj.metadata == "" || obj.metadata != entry.MetadataETag):
+			return judgeIt
+		case attests && obj.provenance != entry.ProvenanceETag:
 			return judgeIt
 		case entry.State == catalog.StateOverwritten:
 			return relist
@@ -70,9 +73,10 @@ func hidden(f *catalog.File) bool {
 
 // project is what one Sync knows of one project.
 type project struct {
-	ref      Ref
-	objects  map[string]objectstore.Object
-	sidecars map[string]objectstore.Object
+	ref    Ref
+	prefix string
+	// objects are the stored files, by name.
+	objects []*object
 	// before is the catalog as it was known before the listing; nil if it was
 	// not.
 	before *catalog.Catalog
@@ -80,17 +84,36 @@ type project struct {
 	// the first upload: an installer that finds none would look for the name in
 	// another index.
 	owned bool
-	// verdicts are the files judged in this Sync, by name.
-	verdicts map[string]catalog.File
+	// links is what another index says of the project; nil if the lane does not
+	// depend on it.
+	links *Dependency
+	// policy is what the channel keeps, preview how long what it does not keep is
+	// on show, and now the time of the Sync.
+	policy  retention.Policy
+	preview time.Duration
+	now     time.Time
+	// attests is true where attestations are verified, attested where nothing is
+	// listed without one.
+	attests, attested bool
+	// verdicts are the files judged in this Sync, by name, and jobs where they
+	// come from.
+	verdicts map[string]verdict
+	jobs     []*job
 }
+
+// archive is true for the project of C++ archives.
+func (p *project) archive() bool { return p.ref.Project == v1alpha1.LibtorchPackage }
 
 // merged is what a merge did.
 type merged struct {
 	changed, resurfaced bool
 	// unsure counts entries that may be newer than the listing.
 	unsure int
-	// relisted are the names whose original bytes are back.
-	relisted []string
+	// expired are the files that retention took off the page.
+	expired Files
+
+	added   []catalog.File
+	missing map[string]bool
 }
 
 // older is true if the entry was there before the listing was made, so that the
@@ -107,71 +130,163 @@ func (p *project) older(f *catalog.File) bool {
 
 // merge brings a catalog up to date with the listing and the verdicts. It is
 // called again when another writer was faster, so it decides from scratch.
-func (p *project) merge(c *catalog.Catalog, rules []Rule) (m merged) {
+func (p *project) merge(c *catalog.Catalog, rules []Rule) merged {
+	m := merged{missing: map[string]bool{}}
 	if c.Retired {
 		c.Retired, m.changed = false, true
 	}
-	for _, name := range sortedKeys(p.objects) {
-		entry := c.Find(name)
-		switch decide(entry, p.objects[name], p.sidecars[name+layout.MetadataSuffix]) {
-		case judgeIt:
-			verdict, ok := p.verdicts[name]
-			if !ok {
-				continue
-			}
-			if entry != nil {
-				m.resurfaced = m.resurfaced || hidden(entry)
-				succeed(&verdict, entry)
-			}
-			c.Put(verdict)
-			m.changed = true
-		case markOverwritten:
-			if !p.older(entry) {
-				m.unsure++
-				continue
-			}
-			entry.State, entry.Reason, entry.Message = catalog.StateOverwritten, reasonOverwritten, messageOverwritten
-			m.changed = true
-		case relist:
-			entry.State, entry.Reason, entry.Message = catalog.StateListed, "", ""
-			m.relisted = append(m.relisted, name)
-			m.changed = true
-		case keep:
+	m.changed = p.relink(c) || m.changed
+	for entry, obj := range p.pairs(c) {
+		if entry != nil && entry.Link != nil {
+			continue
+		}
+		if obj == nil {
+			p.mergeMissing(entry, &m)
+		} else {
+			p.mergeStored(c, entry, obj, &m)
 		}
 	}
-	p.dropMissing(c, &m)
+	c.PutAll(m.added)
+	c.DropAll(m.missing)
+	if len(m.added)+len(m.missing) > 0 {
+		m.changed = true
+	}
+	if p.demandAttestations(c) {
+		m.changed = true
+	}
 	if p.bury(c, rules) {
+		m.changed = true
+	}
+	if p.retain(c, &m) {
 		m.changed = true
 	}
 	return m
 }
 
-// succeed makes a verdict the successor of the entry of the same name. Other
+// pairs walks over a catalog and the stored files side by side, in the order of
+// their names. Either of a pair may be nil, never both.
+func (p *project) pairs(c *catalog.Catalog) iter.Seq2[*catalog.File, *object] {
+	return func(yield func(*catalog.File, *object) bool) {
+		var files []catalog.File
+		if c != nil {
+			files = c.Files
+		}
+		i, j := 0, 0
+		for i < len(files) || j < len(p.objects) {
+			order := -1
+			switch {
+			case i == len(files):
+				order = 1
+			case j < len(p.objects):
+				order = strings.Compare(files[i].Name, p.objects[j].name)
+			}
+			var entry *catalog.File
+			var obj *object
+			if order <= 0 {
+				entry = &files[i]
+				i++
+			}
+			if order >= 0 {
+				obj = p.objects[j]
+				j++
+			}
+			if !yield(entry, obj) {
+				return
+			}
+		}
+	}
+}
+
+// mergeStored merges a stored file; entry is nil if the catalog has none.
+func (p *project) mergeStored(c *catalog.Catalog, entry *catalog.File, obj *object, m *merged) {
+	switch decide(entry, obj, p.archive(), p.attests) {
+	case judgeIt:
+		found, ok := p.verdicts[obj.name]
+		if !ok {
+			return
+		}
+		m.changed = true
+		if found.mended {
+			c.OweCopies(obj.name + layout.MetadataSuffix)
+		}
+		if entry == nil {
+			m.added = append(m.added, found.file)
+			return
+		}
+		m.resurfaced = m.resurfaced || hidden(entry)
+		*entry = p.successor(found.file, entry)
+	case markOverwritten:
+		if !p.older(entry) {
+			m.unsure++
+			return
+		}
+		entry.State, entry.Reason, entry.Message = catalog.StateOverwritten, reasonOverwritten, messageOverwritten
+		m.changed = true
+	case relist:
+		entry.State, entry.Reason, entry.Message = catalog.StateListed, "", ""
+		// The CDN may still hold the other bytes.
+		c.OweCopies(obj.name)
+		m.changed = true
+	case keep:
+	}
+}
+
+// successor makes a verdict the successor of the entry of the same name. Other
 // bytes under a name that was published before stay off the page, even if they
 // are good and the Yank that took the first ones back is withdrawn.
-func succeed(verdict, entry *catalog.File) {
-	verdict.Tombstones = entry.Tombstones
-	if entry.SHA256 == verdict.SHA256 && !entry.UploadTime.IsZero() {
-		verdict.UploadTime = entry.UploadTime
+func (p *project) successor(next catalog.File, entry *catalog.File) catalog.File {
+	next.Tombstones, next.DueTime = entry.Tombstones, entry.DueTime
+	published := p.publishedHash(entry)
+	if entry.Published != "" {
+		next.Published, next.DueTime = entry.Published, time.Time{}
 	}
-	if published := publishedHash(entry); verdict.State == catalog.StateListed && published != "" && published != verdict.SHA256 {
-		verdict.State, verdict.Reason, verdict.Message = catalog.StateRejected, reasonOverwritten, messageOverwritten
-		verdict.MetadataSHA256, verdict.MetadataETag = "", ""
+	if entry.SHA256 == next.SHA256 && !entry.UploadTime.IsZero() {
+		next.UploadTime = entry.UploadTime
 	}
+	if next.State == catalog.StateListed && published != "" && published != next.SHA256 {
+		next.State, next.Reason, next.Message = catalog.StateRejected, reasonOverwritten, messageOverwritten
+		next.MetadataSHA256, next.MetadataETag = "", ""
+	}
+	return next
 }
 
 // publishedHash is the SHA-256 under which a name was published; empty if it
 // never was.
-func publishedHash(f *catalog.File) string {
+func (p *project) publishedHash(f *catalog.File) string {
 	for _, t := range f.Tombstones {
 		if t.SHA256 != "" {
 			return t.SHA256
 		}
 	}
-	if (f.State == catalog.StateListed || f.State == catalog.StateGone) && f.MetadataSHA256 != "" {
+	switch {
+	case f.Published != "":
+		return f.Published
+	case (f.State == catalog.StateListed || f.State == catalog.StateUnattested || f.State == catalog.StateGone) && (f.MetadataSHA256 != "" || p.archive()):
 		return f.SHA256
 	}
 	return ""
+}
+
+// mergeMissing merges an entry whose file is not stored (any more). What a Yank
+// took back is remembered for ever, and so is what retention removed.
+func (p *project) mergeMissing(f *catalog.File, m *merged) {
+	switch {
+	case f.State == catalog.StateGone && len(f.Tombstones) > 0, f.State == catalog.StateExpired && f.ETag == "":
+	case !p.older(f):
+		m.unsure++
+	case f.State == catalog.StateExpired:
+		m.changed = f.Forget() || m.changed
+	case len(f.Tombstones) > 0:
+		f.State, f.Reason, f.Message = catalog.StateGone, "", ""
+		m.changed = true
+	case f.Published != "":
+		f.SHA256 = f.Published
+		f.Expire(p.now)
+		f.Forget()
+		m.changed = true
+	default:
+		m.missing[f.Name] = true
+	}
 }
 
 // bury applies the standing Yanks, so that a file they match never gets onto a
@@ -190,124 +305,25 @@ func (p *project) bury(c *catalog.Catalog, rules []Rule) (changed bool) {
 	return changed
 }
 
-// dropMissing forgets files that are no longer stored. What a Yank took back is
-// remembered for ever.
-func (p *project) dropMissing(c *catalog.Catalog, m *merged) {
-	var missing []string
-	for i := range c.Files {
-		f := &c.Files[i]
-		if _, ok := p.objects[f.Name]; ok {
-			continue
-		}
-		switch {
-		case f.State == catalog.StateGone && len(f.Tombstones) > 0:
-		case !p.older(f):
-			m.unsure++
-		case len(f.Tombstones) > 0:
-			f.State, f.Reason, f.Message = catalog.StateGone, "", ""
-			m.changed = true
-		default:
-			missing = append(missing, f.Name)
-			m.changed = true
-		}
-	}
-	for _, name := range missing {
-		c.Drop(name)
-	}
-}
-
-// candidate is a file of this project that is to be judged.
-func (p *project) candidate(name string, c *catalog.Catalog, rules []Rule) candidate {
-	todo := candidate{obj: p.objects[name], sidecar: p.sidecars[name+layout.MetadataSuffix]}
-	if c != nil {
-		todo.entry = c.Find(name)
-	}
-	todo.outOfReach = func(f *catalog.File) bool {
-		return todo.entry != nil && hidden(todo.entry) || slices.ContainsFunc(rules, func(r Rule) bool {
-			return r.Tombstone.Mode.BlocksAccess() && r.Selector.Matches(p.ref.Project, p.ref.Channel, f)
-		})
-	}
-	return todo
-}
-
-// unjudged are the listed names whose bytes nothing is known of.
-func (p *project) unjudged(c *catalog.Catalog) []string {
-	var names []string
-	for _, name := range sortedKeys(p.objects) {
-		var entry *catalog.File
-		if c != nil {
-			entry = c.Find(name)
-		}
-		if decide(entry, p.objects[name], p.sidecars[name+layout.MetadataSuffix]) == judgeIt {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// group sorts a listing into projects. What a file's name or size alone rules
-// out belongs to none: it costs no request, is never recorded, and is looked at
-// anew each time, so that a change of the lane's packages takes effect.
-func group(l listing, rules wheel.Rules, known map[string]stored, fresh func(name string) *project) (map[string]*project, []Rejected) {
-	projects := map[string]*project{}
-	at := func(name string) *project {
-		if projects[name] == nil {
-			projects[name] = fresh(name)
-		}
-		return projects[name]
-	}
-	// Judged before: a file stays what it is, whatever the rules are today.
-	judged := make(map[string]bool, len(l.files))
-	for name, have := range known {
-		p := at(name)
-		for i := range have.cat.Files {
-			file := have.cat.Files[i].Name
-			if obj, ok := l.files[file]; ok {
-				p.objects[file], judged[file] = obj, true
-			}
-		}
-	}
-	var rejected []Rejected
-	for _, name := range sortedKeys(l.files) {
-		if judged[name] {
-			continue
-		}
-		obj := l.files[name]
-		parsed, err := wheel.CheckListing(name, obj.Size, rules)
-		if err != nil {
-			rejected = append(rejected, rejectedBy(obj.Key, err))
-			continue
-		}
-		at(parsed.Project).objects[name] = obj
-	}
-	for _, obj := range l.strays {
-		rejected = append(rejected, Rejected{
-			Key: obj.Key, Reason: "UnexpectedFolder",
-			Message: "files lie directly in " + strings.TrimSuffix(l.prefix, "/") + "; upload it there, and remove this object",
-		})
-	}
-	return projects, rejected
-}
-
-// unexpected are pages of projects that the lane does not have: the index wrote
-// none of them.
-func unexpected(l listing, projects map[string]*project) (rejected []Rejected) {
-	for _, key := range sortedKeys(l.pages) {
-		folder, _, nested := strings.Cut(strings.TrimPrefix(key, l.prefix), "/")
-		if nested && projects[folder] == nil {
-			rejected = append(rejected, Rejected{
-				Key: key, Reason: "UnexpectedPage",
-				Message: "the lane has no project " + strconv.QuoteToASCII(folder) + ", so the index did not write this page; find out who did, and remove it",
+// candidate is a file of this project that is to be judged; entry is nil if the
+// catalog has none.
+func (p *project) candidate(entry *catalog.File, obj *object, rules []Rule) candidate {
+	return candidate{
+		ref: p.ref, key: p.prefix + obj.name, obj: *obj, entry: entry,
+		outOfReach: func(f *catalog.File) bool {
+			return entry != nil && hidden(entry) || slices.ContainsFunc(rules, func(r Rule) bool {
+				return r.Tombstone.Mode.BlocksAccess() && r.Selector.Matches(p.ref.Project, p.ref.Channel, f)
 			})
-		}
+		},
 	}
-	return rejected
 }
 
-func rejectedBy(key string, err error) Rejected {
-	var r *wheel.Rejection
-	if errors.As(err, &r) {
-		return Rejected{Key: key, Reason: string(r.Reason), Message: r.Message}
+// unjudged are the stored files of which nothing is known.
+func (p *project) unjudged(c *catalog.Catalog, rules []Rule) (out []candidate) {
+	for entry, obj := range p.pairs(c) {
+		if obj != nil && decide(entry, obj, p.archive(), p.attests) == judgeIt {
+			out = append(out, p.candidate(entry, obj, rules))
+		}
 	}
-	return Rejected{Key: key, Reason: "Unreadable", Message: err.Error()}
+	return out
 }

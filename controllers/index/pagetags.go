@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
 	"github.com/pytorch/platform-lane-operator/controllers/pages"
@@ -15,27 +16,50 @@ import (
 // bytes an ETag stands for, and reads a page back where it does not know: once
 // after a start, instead of writing every page anew.
 
-// holds tells whether a store has exactly these bytes under the page's key.
-// shown is the ETag that it shows there.
-func (e *Engine) holds(ctx context.Context, target Target, page pages.Page, shown string) (bool, error) {
-	want := page.ETag()
+// holds tells whether a store has exactly these bytes under the page's key. want
+// is the page's own ETag, shown the one that the store shows there.
+func (e *Engine) holds(ctx context.Context, target Target, page pages.Page, want, shown string) (bool, error) {
 	if e.same(target, page.Key, shown, want) {
 		return true, nil
 	}
 	if shown == "" || e.showsMD5(target) {
 		return false, nil
 	}
-	body, info, err := objectstore.ReadAll(ctx, target.Store, page.Key, int64(len(page.Body)))
-	switch {
-	case errors.Is(err, objectstore.ErrNotFound), errors.Is(err, objectstore.ErrTooLarge):
-		return false, nil
-	case err != nil:
-		return false, err
-	case info.ETag != shown || !bytes.Equal(body, page.Body):
+	body, info, err := target.Store.Get(ctx, page.Key, objectstore.GetOptions{})
+	if errors.Is(err, objectstore.ErrNotFound) {
 		return false, nil
 	}
-	e.rememberTag(target, page.Key, shown, want)
-	return true, nil
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = body.Close() }()
+	if info.ETag != shown || info.Size != int64(len(page.Body)) {
+		return false, nil
+	}
+	ok, err := reads(body, page.Body)
+	if ok {
+		e.rememberTag(target, page.Key, shown, want)
+	}
+	return ok, err
+}
+
+// reads tells whether a stream has exactly the wanted bytes, of which there may
+// be 40 MB.
+func reads(r io.Reader, want []byte) (bool, error) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := r.Read(buffer)
+		if n > len(want) || !bytes.Equal(buffer[:n], want[:n]) {
+			return false, nil
+		}
+		want = want[n:]
+		if errors.Is(err, io.EOF) {
+			return len(want) == 0, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
 }
 
 // same tells from ETags alone whether a store shows the wanted bytes.

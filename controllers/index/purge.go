@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
 	"github.com/pytorch/platform-lane-operator/controllers/cdn"
@@ -30,51 +29,37 @@ func (e *Engine) oweRevision(ctx context.Context, ref Ref, have stored) (stored,
 	return next, err
 }
 
-// owe notes that the CDN has to drop its copies of a file. It is kept in memory
-// alone: a crash before the next purge leaves a stale copy until it expires,
-// which installers refuse by its hash.
-func (e *Engine) owe(key string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.stale[key] = true
-}
-
-// owed are the files below a prefix whose copies have to be dropped.
-func (e *Engine) owed(prefix string) (keys []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, key := range sortedKeys(e.stale) {
-		if strings.HasPrefix(key, prefix) {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
-func (e *Engine) settle(keys []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, key := range keys {
-		delete(e.stale, key)
-	}
+// oweCopy notes in a project's catalog that the CDN has to drop its copies of a
+// file or sidecar. It comes before other bytes are written under the name: a
+// crash in between then leaves a purge that is owed.
+func (e *Engine) oweCopy(ctx context.Context, ref Ref, name string) error {
+	e.owing.Lock()
+	defer e.owing.Unlock()
+	have, _ := e.memory.latest(ref.key())
+	_, _, err := e.update(ctx, ref, have, func(c *catalog.Catalog) (bool, error) { return c.OweCopies(name), nil })
+	return err
 }
 
 // purge asks the CDN to drop its copies of the pages of published catalogs whose
-// last revision it was not told of, and of the stale files below a prefix. What
-// is owed for pages stands in the catalog, so a crash between publishing and
-// purging is made up for by the next Sync. Pages must be published before: the
-// CDN would otherwise fetch the old ones anew.
-func (e *Engine) purge(ctx context.Context, prefix string, published []stored) error {
+// last revision it was not told of, and of files that were replaced. What is owed
+// stands in the catalog, so a crash between publishing and purging is made up for
+// by the next Sync. Pages must be published before: the CDN would otherwise fetch
+// the old ones anew.
+func (e *Engine) purge(ctx context.Context, published []stored) error {
 	var owing []stored
 	var paths []string
 	for _, have := range published {
-		if owesPurge(have.cat) {
+		c := have.cat
+		if owesPurge(c) {
+			paths = append(paths, PagePaths(refOf(c))...)
+		}
+		for _, name := range c.Stale {
+			paths = append(paths, cdn.PathsFor(c.FileKey(name))...)
+		}
+		if owesPurge(c) || len(c.Stale) > 0 {
 			owing = append(owing, have)
-			paths = append(paths, PagePaths(refOf(have.cat))...)
 		}
 	}
-	files := e.owed(prefix)
-	paths = append(paths, cdn.PathsFor(files...)...)
 	if len(paths) == 0 {
 		return nil
 	}
@@ -83,10 +68,9 @@ func (e *Engine) purge(ctx context.Context, prefix string, published []stored) e
 	if _, err := e.cdn.Invalidate(ctx, rand.Text(), cdn.Compact(paths)); err != nil {
 		return fmt.Errorf("purge the CDN: %w", err)
 	}
-	e.settle(files)
 	var errs []error
 	for _, have := range owing {
-		_, _, err := e.update(ctx, refOf(have.cat), have, markPurged(have.cat.Revision))
+		_, _, err := e.update(ctx, refOf(have.cat), have, markPurged(have.cat.Revision, have.cat.Stale...))
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -103,13 +87,13 @@ func (e *Engine) MarkPurged(ctx context.Context, ref Ref, revision int64) error 
 	return err
 }
 
-func markPurged(revision int64) func(*catalog.Catalog) (bool, error) {
-	return func(c *catalog.Catalog) (bool, error) {
-		if c.PurgedRevision >= revision || revision > c.Revision {
-			return false, nil
+func markPurged(revision int64, copies ...string) func(*catalog.Catalog) (bool, error) {
+	return func(c *catalog.Catalog) (changed bool, _ error) {
+		changed = c.SettleCopies(copies...)
+		if c.PurgedRevision < revision && revision <= c.Revision {
+			c.PurgedRevision, changed = revision, true
 		}
-		c.PurgedRevision = revision
-		return true, nil
+		return changed, nil
 	}
 }
 

@@ -50,19 +50,25 @@ func (e *Engine) retireChannel(ctx context.Context, platform string, channel v1a
 			published = append(published, have)
 		}
 	}
-	errs = append(errs, e.purge(ctx, layout.WheelPrefix(platform, channel), published))
+	errs = append(errs, e.purge(ctx, published))
 	return errors.Join(errs...)
 }
 
+// retire takes a catalog off the index. Links go altogether: their names are not
+// the lane's.
 func retire(c *catalog.Catalog) (bool, error) {
 	was := c.Retired
 	c.Retired = true
-	return !was, nil
+	unlinked := unlink(c, false, c.Upstream.Changed)
+	return unlinked || !was, nil
 }
 
 // emptyRoot empties a channel's list of projects on every store that has one.
 func (e *Engine) emptyRoot(ctx context.Context, platform string, channel v1alpha1.ChannelName, current []stored) error {
 	html, json := layout.RootPages(platform, channel)
+	// Who was here and how to install is nobody's concern any more.
+	nobody := Lane{Platform: platform}
+	root := e.root(nobody, channel, current, nil)
 	var errs []error
 	for _, target := range e.targets {
 		seen, err := look(ctx, target, html, json)
@@ -70,10 +76,10 @@ func (e *Engine) emptyRoot(ctx context.Context, platform string, channel v1alpha
 			continue
 		}
 		if err == nil {
-			err = e.oweRoot(ctx, target, platform, channel, current, nil, seen)
+			err = e.oweRoot(ctx, target, root, current, seen)
 		}
 		if err == nil {
-			_, err = e.publishRoot(ctx, target, platform, channel, nil, seen)
+			_, err = e.publishRoot(ctx, target, nobody, channel, root, seen)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the list of projects on %s: %w", target.Name, err))

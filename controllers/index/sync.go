@@ -2,19 +2,63 @@ package index
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
+	"time"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
-	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+	"github.com/pytorch/platform-lane-operator/controllers/layout"
+	"github.com/pytorch/platform-lane-operator/controllers/pages"
+	"github.com/pytorch/platform-lane-operator/controllers/provenance"
 	"github.com/pytorch/platform-lane-operator/controllers/wheel"
 )
 
+// channelID is one channel of a platform.
+type channelID struct {
+	platform string
+	channel  v1alpha1.ChannelName
+}
+
+// pass is one Sync of one channel: what it was told, what it found, and what it
+// reports.
+type pass struct {
+	engine  *Engine
+	term    term
+	lane    Lane
+	channel v1alpha1.ChannelName
+	rules   wheel.Rules
+	now     time.Time
+	// inputs stand for all that the lane says, and judgedUnder for what matters to
+	// the judgement on a file.
+	inputs, judgedUnder digest
+	// signers are those whose attestations count.
+	signers []provenance.Identity
+	// known is the age of what the engine knew before it listed.
+	known uint64
+
+	primary  listing
+	mirrors  map[string]listing
+	catalogs map[string]string // ETags by project, as listed
+	found    map[string]stored
+	broken   map[string]error
+	projects map[string]*project
+	// removals are the expired files, by project, whose bytes are to go.
+	removals map[string][]removal
+	// until is when time alone makes a difference; zero for never.
+	until time.Time
+
+	report Report
+	errs   []error
+}
+
+func (p *pass) id() channelID { return channelID{p.lane.Platform, p.channel} }
+
 // Sync brings the index of one channel up to date with what is stored there.
-// When nothing changed it costs the listings of the channel's folder and of its
+// When nothing changed it costs the listings of the channel's folders and of its
 // catalogs, at one request per 1,000 objects. It goes on with the other files
 // and projects when one fails; the report then stands beside the joined error,
 // and the next Sync picks up what is missing. ErrRetired when the lane was
@@ -24,74 +68,83 @@ import (
 // it leaves everything pending. The caller looks at the lane again, and by the
 // next Sync means that the lane is there.
 func (e *Engine) Sync(ctx context.Context, lane Lane, channel v1alpha1.ChannelName) (Report, error) {
-	report := Report{Channel: channel}
-	write, ok := e.beginSync(lane.Platform, channel)
+	t, ok := e.beginSync(lane.Platform, channel)
 	if !ok {
-		report.Pending = 1
-		return report, nil
+		return Report{Channel: channel, Pending: 1}, nil
 	}
-	before := e.rememberedIn(lane.Platform, channel)
-	// Pages are seen before catalogs are read; see the package comment.
-	primary, err := list(ctx, e.Primary().Store, lane.Platform, channel)
-	if err != nil {
-		return report, err
-	}
-	mirrors, err := e.listMirrors(ctx, lane.Platform, channel)
-	report.MirrorErr = err
-	known, broken, err := e.channelCatalogs(ctx, lane.Platform, channel)
-	if err != nil {
-		return report, err
-	}
-
-	rules := rulesOf(lane, e.limits)
-	fresh := func(name string) *project {
-		return &project{
-			ref: Ref{lane.Platform, channel, name}, before: before[name], sidecars: primary.sidecars,
-			objects: map[string]objectstore.Object{}, verdicts: map[string]catalog.File{},
-			owned: slices.Contains(rules.Packages, name),
+	p := e.newPass(t, lane, channel)
+	err := p.list(ctx)
+	if err == nil {
+		if report, ok := p.atRest(); ok {
+			p.prune(nil)
+			return report, nil
 		}
+		err = p.run(ctx)
 	}
-	projects, rejected := group(primary, rules, known, fresh)
-	for _, name := range rules.Packages {
-		if projects[name] == nil {
-			projects[name] = fresh(name)
-		}
-	}
-	for name := range broken {
-		// Of files whose catalog cannot be read nothing is said.
-		projects[name] = &project{}
-	}
-	report.Rejected = slices.Concat(rejected, unexpected(primary, projects))
-	for name := range broken {
-		delete(projects, name)
-	}
-	errs := append([]error{joined(broken)}, e.judgeAll(ctx, lane, rules, projects, known, &report)...)
+	p.report.finish()
+	p.rest(err)
+	return p.report, err
+}
 
-	done, err := write()
-	if err != nil {
-		return report, errors.Join(append(errs, err)...)
+func (e *Engine) newPass(t term, lane Lane, channel v1alpha1.ChannelName) *pass {
+	return &pass{
+		engine: e, term: t, lane: lane, channel: channel, rules: rulesOf(lane, e.limits), now: e.now().UTC(),
+		inputs: inputsOf(lane, channel), judgedUnder: judgedUnder(lane), signers: e.signers(lane), known: e.memory.now(), projects: map[string]*project{}, removals: map[string][]removal{},
+		report: Report{Channel: channel, RejectedBy: map[string]int{}},
 	}
-	current := e.recordAll(ctx, lane, projects, known, &report, &errs)
-	published, err := e.publishChannel(ctx, lane.Platform, channel, current, sortedKeys(broken), primary, mirrors, &report)
+}
+
+// run does the work, once everything is listed.
+func (p *pass) run(ctx context.Context) (err error) {
+	e := p.engine
+	if p.found, p.broken, err = e.readCatalogs(ctx, p.lane.Platform, p.channel, p.catalogs); err != nil {
+		return err
+	}
+	p.sort()
+	p.errs = append(p.errs, joined(p.broken))
+	p.judge(ctx)
+	done, err := p.term.write()
+	if err != nil {
+		return errors.Join(append(p.errs, err)...)
+	}
+	current := p.record(ctx)
+	published, err := e.publishChannel(ctx, p, current)
 	done()
-	report.PurgeErr = e.purge(ctx, primary.prefix, published)
-	return report, errors.Join(append(errs, err)...)
+	p.errs = append(p.errs, err)
+	p.report.PurgeErr = e.purge(ctx, published)
+	p.removeExpired(ctx, published)
+	return errors.Join(p.errs...)
 }
 
-// rulesOf are a lane's rules for wheels. Archives of libtorch are no wheels and
-// lie elsewhere: a wheel of that name has no place on any page.
-func rulesOf(lane Lane, limits Limits) wheel.Rules {
-	packages := slices.DeleteFunc(slices.Clone(lane.Packages), func(p string) bool { return p == wheel.LibtorchPackage })
-	return wheel.Rules{Platform: lane.Platform, Packages: packages, MaxBytes: limits.MaxFileBytes}
+// list lists the channel's folders on every store, and then its catalogs. Pages
+// are seen before catalogs are read; see the package comment.
+func (p *pass) list(ctx context.Context) (err error) {
+	e := p.engine
+	archives := slices.Contains(p.lane.Packages, wheel.LibtorchPackage)
+	archives = archives || e.memory.knows(Ref{p.lane.Platform, p.channel, wheel.LibtorchPackage}.key())
+	for {
+		if p.primary, err = list(ctx, e.Primary().Store, p.lane.Platform, p.channel, archives, e.memory.likely(p.id())); err != nil {
+			return err
+		}
+		e.memory.counted(p.id(), len(p.primary.wheels.files))
+		p.mirrors, p.report.MirrorErr = p.listMirrors(ctx, archives)
+		if p.catalogs, err = e.listCatalogs(ctx, p.lane.Platform, p.channel); err != nil {
+			return err
+		}
+		if _, there := p.catalogs[wheel.LibtorchPackage]; !there || archives {
+			return nil
+		}
+		archives = true // Once after a start: the lane no longer says so, its archives are there.
+	}
 }
 
-// listMirrors reads the channel's folder in every mirror. A mirror that does
+// listMirrors lists the channel's folders in every mirror. A mirror that does
 // not answer has no listing and is left for the next Sync.
-func (e *Engine) listMirrors(ctx context.Context, platform string, channel v1alpha1.ChannelName) (map[string]listing, error) {
+func (p *pass) listMirrors(ctx context.Context, archives bool) (map[string]listing, error) {
 	out := map[string]listing{}
 	var errs []error
-	for _, mirror := range e.targets[1:] {
-		l, err := list(ctx, mirror.Store, platform, channel)
+	for _, mirror := range p.engine.targets[1:] {
+		l, err := list(ctx, mirror.Store, p.lane.Platform, p.channel, archives, p.engine.memory.likely(p.id()))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("mirror %s: %w", mirror.Name, err))
 			continue
@@ -101,80 +154,163 @@ func (e *Engine) listMirrors(ctx context.Context, platform string, channel v1alp
 	return out, errors.Join(errs...)
 }
 
-// judgeAll reads the files that nothing is known of, several at once and at
-// most FilesPerPass of them.
-func (e *Engine) judgeAll(ctx context.Context, lane Lane, rules wheel.Rules, projects map[string]*project, known map[string]stored, report *Report) []error {
-	var (
-		mu    sync.Mutex
-		group sync.WaitGroup
-		errs  []error
-		count int
-	)
-	for _, name := range sortedKeys(projects) {
-		p, c := projects[name], known[name].cat
-		for _, file := range p.unjudged(c) {
-			if count++; count > e.limits.FilesPerPass {
-				report.Pending++
-				continue
-			}
-			todo := p.candidate(file, c, lane.Rules)
-			group.Go(func() {
-				verdict, err := e.judge(ctx, rules, todo)
-				mu.Lock()
-				defer mu.Unlock()
-				if err != nil {
-					errs = append(errs, fmt.Errorf("judge %s: %w", todo.obj.Key, err))
-					report.Pending++
-					return
-				}
-				p.verdicts[file] = verdict
-			})
+// inputsOf stands for all that a lane says about a channel, and for the Yanks in
+// force; of a Yank only the mode can change.
+func inputsOf(lane Lane, channel v1alpha1.ChannelName) digest {
+	d := newDigester()
+	for _, rule := range lane.Rules {
+		d.add(rule.Tombstone.UID, string(rule.Tombstone.Mode))
+		if rule.InForce == nil || rule.InForce() {
+			d.add("in force")
 		}
 	}
-	group.Wait()
-	return errs
+	said := digestOf(lane)
+	d.add(string(channel), string(said[:]))
+	return d.sum()
 }
 
-// recordAll writes what was found into the catalogs. It returns them as they
-// are now, those that could not be written as they were.
-func (e *Engine) recordAll(ctx context.Context, lane Lane, projects map[string]*project, known map[string]stored, report *Report, errs *[]error) (current []stored) {
-	for _, name := range sortedKeys(projects) {
-		have, err := e.record(ctx, projects[name], known[name], lane.Rules, report)
+// judgedUnder stands for what a lane says that matters to the judgement on a
+// file.
+func judgedUnder(lane Lane) digest {
+	lane.Profile, lane.Retention, lane.Dependencies = pages.Profile{}, nil, nil
+	return digestOf(lane)
+}
+
+// digestOf stands for everything that a lane says, but for its Yanks. Fields that
+// are added to it count by themselves.
+func digestOf(lane Lane) digest {
+	said, err := json.Marshal(lane)
+	if err != nil {
+		panic(fmt.Sprintf("a lane holds what has no JSON form: %v", err)) // it is a defect of Lane
+	}
+	return sha256.Sum256(said)
+}
+
+// digests stand for what is listed on every store, and for the catalogs.
+func (p *pass) digests() (folders, catalogs digest) {
+	d := newDigester()
+	d.Write(p.primary.digest[:])
+	for _, name := range sortedKeys(p.mirrors) {
+		l := p.mirrors[name]
+		d.add(name)
+		d.Write(l.digest[:])
+	}
+	folders = d.sum()
+	d = newDigester()
+	for _, project := range sortedKeys(p.catalogs) {
+		d.add(project, p.catalogs[project])
+	}
+	return folders, d.sum()
+}
+
+// atRest returns what the last Sync reported, if this one would find the same.
+func (p *pass) atRest() (Report, bool) {
+	r, ok := p.engine.memory.rest(p.id())
+	folders, catalogs := p.digests()
+	ok = ok && r.inputs == p.inputs && r.folders == folders && r.catalogs == catalogs &&
+		p.report.MirrorErr == nil && (r.until.IsZero() || p.now.Before(r.until))
+	return r.report, ok
+}
+
+// rest notes that nothing is left to do, if that is so.
+func (p *pass) rest(err error) {
+	if r := &p.report; err != nil || r.failed() || r.Wrote || r.Resurfaced || r.Pending > 0 || r.Removed.Count > 0 {
+		return
+	}
+	next := rest{inputs: p.inputs, until: p.until, report: p.report}
+	next.folders, next.catalogs = p.digests()
+	p.engine.memory.setRest(p.id(), next)
+}
+
+// rulesOf are a lane's rules for wheels. Archives of libtorch are no wheels and
+// lie elsewhere: a wheel of that name has no place on any page.
+func rulesOf(lane Lane, limits Limits) wheel.Rules {
+	packages := slices.DeleteFunc(slices.Clone(lane.Packages), func(p string) bool { return p == wheel.LibtorchPackage })
+	return wheel.Rules{Platform: lane.Platform, Packages: packages, MaxBytes: limits.MaxFileBytes}
+}
+
+// archiveRules are the lane's rules for archives of libtorch.
+func (p *pass) archiveRules() wheel.Rules {
+	rules := p.rules
+	rules.Packages = slices.DeleteFunc(slices.Clone(p.lane.Packages), func(p string) bool { return p != wheel.LibtorchPackage })
+	return rules
+}
+
+// project is what is known of a project, from the first time it is asked for.
+func (p *pass) project(name string) *project {
+	if p.projects[name] != nil {
+		return p.projects[name]
+	}
+	ref := Ref{p.lane.Platform, p.channel, name}
+	out := &project{
+		ref: ref, prefix: catalog.New(ref.Platform, ref.Channel, name).FileKey(""), verdicts: map[string]verdict{},
+		attests: p.engine.verifier != nil, attested: p.lane.ProvenanceRequired,
+		policy: p.lane.Retention[p.channel], preview: p.engine.limits.RetentionPreview, now: p.now,
+	}
+	if have, ok := p.found[name]; ok && p.engine.memory.knew(ref.key(), have.etag, p.known) {
+		out.before = have.cat
+	}
+	p.projects[name] = out
+	return out
+}
+
+// record writes what was found into the catalogs. It returns them as they are
+// now, those that could not be written as they were.
+func (p *pass) record(ctx context.Context) (current []stored) {
+	for _, name := range sortedKeys(p.projects) {
+		project := p.projects[name]
+		have, err := p.recordIn(ctx, project, p.found[name])
 		if err != nil {
-			*errs = append(*errs, err)
+			p.errs = append(p.errs, err)
 		}
 		if have.cat == nil {
-			have = known[name]
+			have = p.found[name]
 		}
 		if have.cat != nil {
 			current = append(current, have)
-			report.add(have.cat)
+			p.report.add(have.cat)
+			p.until = earliest(p.until, project.outlook(have.cat, &p.report))
+			p.removals[name] = p.removalsOf(have.cat)
+			p.until = earliest(p.until, patienceEnds(have.cat))
 		}
+		// Whole catalogs are large, and so are listings: what is of no more use
+		// goes.
+		delete(p.found, name)
+		delete(p.projects, name)
+	}
+	p.primary.forgetFiles()
+	for name, l := range p.mirrors {
+		l.forgetFiles()
+		p.mirrors[name] = l
 	}
 	return current
 }
 
-// record writes what was found into the project's catalog.
-func (e *Engine) record(ctx context.Context, p *project, have stored, rules []Rule, report *Report) (stored, error) {
-	if have.cat == nil && len(p.verdicts) == 0 && !p.owned {
+// recordIn writes what was found into the project's catalog.
+func (p *pass) recordIn(ctx context.Context, project *project, have stored) (stored, error) {
+	if have.cat == nil && len(project.verdicts) == 0 && !project.owned && project.links == nil {
 		return have, nil
 	}
+	if newest, ok := p.engine.memory.latest(project.ref.key()); ok {
+		have = newest // Judging may have noted a debt.
+	}
 	var m merged
-	next, wrote, err := e.update(ctx, p.ref, have, func(c *catalog.Catalog) (bool, error) {
-		if c.Retired && (p.before == nil || !p.before.Retired) {
+	next, wrote, err := p.engine.update(ctx, project.ref, have, func(c *catalog.Catalog) (bool, error) {
+		if c.Retired && (project.before == nil || !project.before.Retired) {
 			// Another process may have retired the lane since this Sync began.
 			m = merged{unsure: 1}
 			return false, nil
 		}
-		m = p.merge(c, rules)
+		m = project.merge(c, p.lane.Rules)
 		return m.changed || c.Revision == 0, nil
 	})
-	report.Wrote = report.Wrote || wrote
-	report.Resurfaced = report.Resurfaced || m.resurfaced
-	report.Pending += m.unsure
+	p.report.Wrote = p.report.Wrote || wrote
+	p.report.Resurfaced = p.report.Resurfaced || m.resurfaced
+	p.report.Pending += m.unsure
 	if err == nil {
-		for _, name := range m.relisted {
-			e.owe(next.cat.FileKey(name))
+		p.report.Expired.Join(m.expired)
+		for _, b := range project.jobs {
+			p.engine.jobs.drop(b)
 		}
 	}
 	return next, err
@@ -182,12 +318,21 @@ func (e *Engine) record(ctx context.Context, p *project, have stored, rules []Ru
 
 // add counts what a catalog puts on its page and what it leaves out.
 func (r *Report) add(c *catalog.Catalog) {
-	if c.Retired {
+	if c.Retired || !c.HasPages() {
 		return
 	}
 	r.Projects++
+	if c.Linked() {
+		r.link(c)
+	}
 	for i := range c.Files {
 		f := &c.Files[i]
+		if f.Link != nil {
+			continue
+		}
+		if f.ProvenanceReason != "" && onPage(f) {
+			r.reject(Rejected{Key: c.FileKey(f.Name) + layout.ProvenanceSuffix, Reason: f.ProvenanceReason, Message: shorten(f.ProvenanceMessage, listedWithoutIt)})
+		}
 		if onPage(f) {
 			r.Files++
 			if f.UploadTime.After(r.LastUpload) {
@@ -195,8 +340,8 @@ func (r *Report) add(c *catalog.Catalog) {
 			}
 			continue
 		}
-		if (f.State == catalog.StateRejected || f.State == catalog.StateOverwritten) && !hidden(f) {
-			r.Rejected = append(r.Rejected, Rejected{Key: c.FileKey(f.Name), Reason: f.Reason, Message: f.Message})
+		if (f.State == catalog.StateRejected || f.State == catalog.StateOverwritten || f.State == catalog.StateUnattested) && !hidden(f) {
+			r.reject(Rejected{Key: c.FileKey(f.Name), Reason: f.Reason, Message: f.Message})
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pytorch/platform-lane-operator/controllers/index"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore/fake"
 	"github.com/pytorch/platform-lane-operator/controllers/wheel/wheeltest"
@@ -136,8 +137,8 @@ func TestRequestsOfManyFiles(t *testing.T) {
 	w.store.ResetCalls()
 	report := w.sync()
 	wantCalls(t, w.store, map[string]int{objectstore.OpList: 3 + 1})
-	if len(report.Rejected) != files || report.Files != 1 {
-		t.Errorf("%d rejected, %d listed", len(report.Rejected), report.Files)
+	if report.RejectedCount() != files || len(report.Rejected) != index.MaxRejected || report.Files != 1 {
+		t.Errorf("%d rejected, %d of them named, %d listed", report.RejectedCount(), len(report.Rejected), report.Files)
 	}
 }
 

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"errors"
 	"sync"
 
@@ -19,6 +20,9 @@ type tenure struct {
 	// writing is held for reading by a Sync that writes, for writing by a
 	// retirement.
 	writing sync.RWMutex
+	// judging holds one token for each of the platform's files that is being
+	// judged.
+	judging chan struct{}
 	// The rest is guarded by the engine's mutex: how many retirements there
 	// were, and the channels that were not synced since the last one.
 	retirements int
@@ -29,45 +33,78 @@ func (e *Engine) tenure(platform string) *tenure {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.tenures[platform] == nil {
-		e.tenures[platform] = &tenure{untouched: map[v1alpha1.ChannelName]bool{}}
+		// No lane may keep the others from being judged.
+		share := (e.limits.FilesAtOnce + 1) / 2
+		e.tenures[platform] = &tenure{untouched: map[v1alpha1.ChannelName]bool{}, judging: make(chan struct{}, share)}
 	}
 	return e.tenures[platform]
 }
 
+// term is one Sync's part of a tenure.
+type term struct {
+	e     *Engine
+	t     *tenure
+	begun int
+}
+
 // beginSync notes that a channel is synced. ok is false for the first Sync
-// after a retirement. The Sync calls write before it writes anything, and done
-// when it has.
-func (e *Engine) beginSync(platform string, channel v1alpha1.ChannelName) (write func() (done func(), err error), ok bool) {
+// after a retirement.
+func (e *Engine) beginSync(platform string, channel v1alpha1.ChannelName) (_ term, ok bool) {
 	t := e.tenure(platform)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if t.untouched[channel] {
 		delete(t.untouched, channel)
-		return nil, false
+		return term{}, false
 	}
-	begun := t.retirements
-	return func() (func(), error) {
-		t.writing.RLock()
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if t.retirements != begun {
-			t.writing.RUnlock()
-			return nil, ErrRetired
+	return term{e, t, t.retirements}, true
+}
+
+// ended is true once the lane was retired.
+func (t term) ended() bool {
+	t.e.mu.Lock()
+	defer t.e.mu.Unlock()
+	return t.t.retirements != t.begun
+}
+
+// write is called before a Sync writes anything, and done when it has.
+func (t term) write() (done func(), err error) {
+	t.t.writing.RLock()
+	if t.ended() {
+		t.t.writing.RUnlock()
+		return nil, ErrRetired
+	}
+	return t.t.writing.RUnlock, nil
+}
+
+// place waits for a place among the files that are judged at once. ok is false
+// when there is none in time.
+func (t term) place(ctx context.Context) (release func(), ok bool) {
+	for i, slots := range []chan struct{}{t.t.judging, t.e.jobs.slots} {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			if i > 0 {
+				<-t.t.judging
+			}
+			return nil, false
 		}
-		return t.writing.RUnlock, nil
-	}, true
+	}
+	return func() { <-t.e.jobs.slots; <-t.t.judging }, true
 }
 
 // beginRetirement ends the tenure of the lane: Syncs that are under way write
-// nothing any more.
+// nothing any more, and files that are judged behind them are let go.
 func (e *Engine) beginRetirement(platform string) (done func()) {
 	t := e.tenure(platform)
 	t.writing.Lock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t.retirements++
+	e.jobs.cancel(platform)
 	for _, channel := range layout.Channels() {
 		t.untouched[channel] = true
+		e.memory.setRest(channelID{platform, channel}, rest{})
 	}
 	return t.writing.Unlock
 }

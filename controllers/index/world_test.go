@@ -38,17 +38,15 @@ type world struct {
 	cdn    *cdnfake.CDN
 	engine *index.Engine
 	lane   index.Lane
+	// now is what the clock says.
+	now time.Time
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	clock := func() time.Time { return start }
-	w := &world{
-		t:     t,
-		store: fake.New("bucket", fake.WithClock(clock)),
-		cdn:   cdnfake.New(clock),
-		lane:  index.Lane{Platform: "spyre", Packages: []string{"torch"}},
-	}
+	w := &world{t: t, now: start, lane: index.Lane{Platform: "spyre", Packages: []string{"torch"}}}
+	clock := func() time.Time { return w.now }
+	w.store, w.cdn = fake.New("bucket", fake.WithClock(clock)), cdnfake.New(clock)
 	w.engine = w.another()
 	return w
 }
@@ -64,7 +62,7 @@ func (w *world) on(primary objectstore.Store, mirrors ...objectstore.Store) *ind
 	// One file at a time: requests come one after the other, and hooks can count
 	// them.
 	limits := index.Limits{FilesAtOnce: 1}
-	return index.New(index.Target{Name: "primary", Store: primary}, targets, w.cdn, func() time.Time { return start }, limits)
+	return index.New(index.Target{Name: "primary", Store: primary}, targets, w.cdn, func() time.Time { return w.now }, limits)
 }
 
 // upload puts a good wheel of torch into the lane and returns its name.

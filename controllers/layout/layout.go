@@ -4,7 +4,6 @@
 package layout
 
 import (
-	"net/url"
 	"path"
 	"strings"
 
@@ -100,9 +99,19 @@ func YankRecordKey(platform, uid string) string {
 // RemovalsKey is the public feed of everything the lane took back.
 func RemovalsKey(platform string) string { return "whl/" + platform + "/removals.json" }
 
-// ProjectPages are the keys of a project's pages.
+// ProjectPages are the keys of a project's pages. C++ archives have their pages
+// where they lie, and none among the wheels.
 func ProjectPages(platform string, channel v1alpha1.ChannelName, project string) (html, json string) {
+	if project == v1alpha1.LibtorchPackage {
+		return ArchivePages(platform, channel)
+	}
 	folder := WheelPrefix(platform, channel) + project + "/"
+	return folder + HTMLPage, folder + JSONPage
+}
+
+// ArchivePages are the keys of the pages of a channel's C++ archives.
+func ArchivePages(platform string, channel v1alpha1.ChannelName) (html, json string) {
+	folder := LibtorchPrefix(platform, channel)
 	return folder + HTMLPage, folder + JSONPage
 }
 
@@ -116,11 +125,31 @@ func RootPages(platform string, channel v1alpha1.ChannelName) (html, json string
 // unreserved is percent-encoded, the plus sign included (S3 reads a raw plus as
 // a space), slashes stay.
 func EscapeKey(key string) string {
-	parts := strings.Split(key, "/")
-	for i, p := range parts {
-		parts[i] = strings.ReplaceAll(url.QueryEscape(p), "+", "%20")
+	const hex = "0123456789ABCDEF"
+	escapes := 0
+	for i := range len(key) {
+		if !unreserved(key[i]) {
+			escapes++
+		}
 	}
-	return strings.Join(parts, "/")
+	if escapes == 0 {
+		return key
+	}
+	b := make([]byte, 0, len(key)+2*escapes)
+	for i := range len(key) {
+		if c := key[i]; unreserved(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(b)
+}
+
+// unreserved tells whether a byte stands for itself in a path (RFC 3986), or
+// divides it.
+func unreserved(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~/", c) >= 0
 }
 
 // PublicURL is the address of a key below a public base URL.

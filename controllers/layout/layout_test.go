@@ -49,3 +49,23 @@ func TestEscapeKey(t *testing.T) {
 		}
 	}
 }
+
+func TestPages(t *testing.T) {
+	for _, c := range []struct {
+		channel                 v1alpha1.ChannelName
+		root, project, archives string
+	}{
+		{v1alpha1.ChannelRelease, "whl/spyre/", "whl/spyre/torch/", "libtorch/spyre/"},
+		{v1alpha1.ChannelNightly, "whl/nightly/spyre/", "whl/nightly/spyre/torch/", "libtorch/nightly/spyre/"},
+	} {
+		for folder, keys := range map[string]func() (string, string){
+			c.root:     func() (string, string) { return RootPages("spyre", c.channel) },
+			c.project:  func() (string, string) { return ProjectPages("spyre", c.channel, "torch") },
+			c.archives: func() (string, string) { return ProjectPages("spyre", c.channel, v1alpha1.LibtorchPackage) },
+		} {
+			if html, json := keys(); html != folder+"index.html" || json != folder+"index.v1_json" {
+				t.Errorf("%s %s: %s and %s", c.channel, folder, html, json)
+			}
+		}
+	}
+}

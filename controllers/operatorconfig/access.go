@@ -9,12 +9,13 @@ func (c *Config) Access() access.Settings {
 		RolePath: c.Roles.Path, RolePrefix: c.Roles.Prefix, PermissionsBoundaryARN: c.Roles.PermissionsBoundaryARN,
 		GitHubIssuer: c.GitHubIssuer, SessionSeconds: c.Roles.MaxSessionSeconds,
 		TrustPolicyQuota: c.Roles.TrustPolicyQuota, ImmutableUploads: access.ImmutableUploadsUnenforced,
+		AccessKeysEnabled: c.AccessKeys.Mode == AccessKeysEnabled,
 	}
 	if c.Storage.ConditionalWrites == Supported {
 		s.ImmutableUploads = access.ImmutableUploadsEnforced
 	}
 	for _, p := range c.OIDCProviders {
-		s.Providers = append(s.Providers, access.Provider{Issuer: p.Issuer, ARN: p.ARN})
+		s.Providers = append(s.Providers, access.Provider{Issuer: p.Issuer, ARN: p.ARN, Claims: p.Claims})
 	}
 	return s
 }

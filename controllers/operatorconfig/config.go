@@ -26,6 +26,9 @@ const (
 // maxFile bounds the file, in bytes.
 const maxFile = 1 << 20
 
+// maxDependencyPage is the most that limits.dependencyPageBytes may be.
+const maxDependencyPage = 100 << 20
+
 // GitHubIssuer is the token issuer of GitHub Actions.
 const GitHubIssuer = "https://token.actions.githubusercontent.com"
 
@@ -43,6 +46,10 @@ type Config struct {
 	Mirrors []Mirror `json:"mirrors,omitempty"`
 	CDN     CDN      `json:"cdn,omitzero"`
 	Roles   Roles    `json:"roles,omitzero"`
+	// Provenance says what attestations are verified against.
+	Provenance Provenance `json:"provenance,omitzero"`
+	// AccessKeys says whether lanes may publish with access keys.
+	AccessKeys AccessKeys `json:"accessKeys,omitzero"`
 	// GitHubIssuer is where GitHub Actions' tokens come from; another one only
 	// on GitHub Enterprise.
 	GitHubIssuer string `json:"gitHubIssuer,omitempty"`
@@ -125,11 +132,49 @@ type Roles struct {
 	TrustPolicyQuota int `json:"trustPolicyQuota,omitempty"`
 }
 
+// Provenance says what the attestations beside files (PEP 740) are verified
+// against. Nothing is asked of the network.
+type Provenance struct {
+	// TrustedRootFile is Sigstore's trusted_root.json, as
+	// `gh attestation trusted-root` writes it. Without one attestations are neither
+	// verified nor linked, and a lane that requires them lists nothing.
+	TrustedRootFile string `json:"trustedRootFile,omitempty"`
+}
+
+// AccessKeys are the fallback for CI without OIDC. They take rights in IAM, and in
+// vendors' namespaces, that the operator does not need otherwise: see
+// config/rbac/access_key_secrets_role.yaml.
+type AccessKeys struct {
+	// Mode is Disabled if left out.
+	Mode AccessKeyMode `json:"mode,omitempty"`
+	// Endpoint of the IAM API; AWS if left out.
+	Endpoint string `json:"endpoint,omitempty"`
+	// CredentialsFile as in storage.
+	CredentialsFile string `json:"credentialsFile,omitempty"`
+}
+
+// AccessKeyMode says whether access keys are handed out.
+type AccessKeyMode string
+
+// What an AccessKeyMode may be.
+const (
+	// AccessKeysDisabled: accessKey publishers are refused, and IAM is never
+	// called.
+	AccessKeysDisabled AccessKeyMode = "Disabled"
+	// AccessKeysEnabled: the operator keeps an IAM user for each lane with an
+	// accessKey publisher.
+	AccessKeysEnabled AccessKeyMode = "Enabled"
+)
+
 // OIDCProvider is a token issuer that IAM knows.
 type OIDCProvider struct {
 	Issuer string `json:"issuer"`
 	// ARN of the provider; made from the account and the issuer if left out.
 	ARN string `json:"arn,omitempty"`
+	// Claims are claims, beside sub and aud, that AWS evaluates of this issuer and
+	// that the operator does not know of: a condition on any other would lock its
+	// publisher out.
+	Claims []string `json:"claims,omitempty"`
 }
 
 // Events say where changes in the bucket are announced. Without a queue the
@@ -151,14 +196,32 @@ type Limits struct {
 	// FilesAtOnce is how many files are judged in parallel, over all lanes.
 	// Default 8.
 	FilesAtOnce int `json:"filesAtOnce,omitempty"`
+	// RetentionPreviewHours is how long files that a lane no longer keeps are on
+	// show in its status before they leave the index. Default 24.
+	RetentionPreviewHours int64 `json:"retentionPreviewHours,omitempty"`
 	// YanksAtOnce is how many Yanks are worked on in parallel. Default 4.
 	YanksAtOnce int `json:"yanksAtOnce,omitempty"`
 	// ProbeTimeoutSeconds bounds one probe of a public URL. Default 30.
 	ProbeTimeoutSeconds int64 `json:"probeTimeoutSeconds,omitempty"`
+	// DependencyRefreshMinutes is how often the page of a dependency is asked for
+	// at its index. Default 60.
+	DependencyRefreshMinutes int64 `json:"dependencyRefreshMinutes,omitempty"`
+	// DependencyPageBytes is the largest page of a dependency. Default 100 MiB.
+	DependencyPageBytes int64 `json:"dependencyPageBytes,omitempty"`
 }
 
 // Poll is PollSeconds as a duration.
 func (l Limits) Poll() time.Duration { return time.Duration(l.PollSeconds) * time.Second }
+
+// RetentionPreview is RetentionPreviewHours as a duration.
+func (l Limits) RetentionPreview() time.Duration {
+	return time.Duration(l.RetentionPreviewHours) * time.Hour
+}
+
+// DependencyRefresh is DependencyRefreshMinutes as a duration.
+func (l Limits) DependencyRefresh() time.Duration {
+	return time.Duration(l.DependencyRefreshMinutes) * time.Minute
+}
 
 // ProbeTimeout is ProbeTimeoutSeconds as a duration.
 func (l Limits) ProbeTimeout() time.Duration {
@@ -220,12 +283,16 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Roles.Prefix, "platform-lane-")
 	setDefault(&c.Roles.MaxSessionSeconds, 3600)
 	setDefault(&c.Roles.TrustPolicyQuota, 2048)
+	setDefault(&c.AccessKeys.Mode, AccessKeysDisabled)
 	setDefault(&c.Limits.PollSeconds, 300)
 	setDefault(&c.Limits.MaxFileBytes, 20<<30)
 	setDefault(&c.Limits.LanesAtOnce, 4)
 	setDefault(&c.Limits.FilesAtOnce, 8)
+	setDefault(&c.Limits.RetentionPreviewHours, 24)
 	setDefault(&c.Limits.YanksAtOnce, 4)
 	setDefault(&c.Limits.ProbeTimeoutSeconds, 30)
+	setDefault(&c.Limits.DependencyRefreshMinutes, 60)
+	setDefault(&c.Limits.DependencyPageBytes, maxDependencyPage)
 	for i, p := range c.OIDCProviders {
 		host := strings.TrimPrefix(strings.TrimPrefix(p.Issuer, "https://"), "http://")
 		setDefault(&c.OIDCProviders[i].ARN, fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", c.AWS.Partition, c.AWS.AccountID, host))
@@ -246,6 +313,7 @@ var (
 	pathRE    = regexp.MustCompile(`^/([A-Za-z0-9_.-]+/)*$`)
 	prefixRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 	nameRE    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+	claimRE   = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}(?:/[a-z][a-z0-9_-]{0,63})?$`)
 	arnRE     = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:[A-Za-z0-9_./:-]+$`)
 )
 
@@ -277,12 +345,19 @@ func (c *Config) validate() error {
 	}
 	checkURL(&p, "cdn.endpoint", c.CDN.Endpoint)
 	c.Roles.validate(&p)
+	c.AccessKeys.validate(&p)
 	checkURL(&p, "gitHubIssuer", c.GitHubIssuer)
 	for i, provider := range c.OIDCProviders {
 		field := fmt.Sprintf("oidcProviders[%d]", i)
 		p.check(provider.Issuer != "", field+".issuer", "is missing; give the URL as it stands in the tokens' iss claim")
 		checkURL(&p, field+".issuer", provider.Issuer)
 		p.check(arnRE.MatchString(provider.ARN), field+".arn", "must be the ARN of an IAM OIDC provider, is %q", provider.ARN)
+		for j, claim := range provider.Claims {
+			at := fmt.Sprintf("%s.claims[%d]", field, j)
+			p.check(claimRE.MatchString(claim), at, "must be the name of a claim like project_id, is %q", claim)
+			p.check(claim != "sub" && claim != "aud" && claim != "iss", at, "%s is always evaluated; remove it", claim)
+			p.check(!slices.Contains(provider.Claims[:j], claim), at, "%s is listed twice; remove it", claim)
+		}
 	}
 	checkURL(&p, "events.queueURL", c.Events.QueueURL)
 	checkURL(&p, "events.endpoint", c.Events.Endpoint)
@@ -313,12 +388,20 @@ func (r *Roles) validate(p *problems) {
 	p.check(r.TrustPolicyQuota >= 2048 && r.TrustPolicyQuota <= 8192, "roles.trustPolicyQuota", "must be between 2048 and 8192, is %d", r.TrustPolicyQuota)
 }
 
+func (a *AccessKeys) validate(p *problems) {
+	p.check(a.Mode == AccessKeysEnabled || a.Mode == AccessKeysDisabled, "accessKeys.mode", "must be Enabled or Disabled, is %q", a.Mode)
+	checkURL(p, "accessKeys.endpoint", a.Endpoint)
+}
+
 func (l *Limits) validate(p *problems) {
 	p.check(l.PollSeconds >= 1 && l.PollSeconds <= 86400, "limits.pollSeconds", "must be between 1 and 86400, is %d", l.PollSeconds)
 	p.check(l.MaxFileBytes >= 1, "limits.maxFileBytes", "must be positive, is %d", l.MaxFileBytes)
 	p.check(l.LanesAtOnce >= 1 && l.LanesAtOnce <= 256, "limits.lanesAtOnce", "must be between 1 and 256, is %d", l.LanesAtOnce)
 	p.check(l.FilesAtOnce >= 1 && l.FilesAtOnce <= 256, "limits.filesAtOnce", "must be between 1 and 256, is %d", l.FilesAtOnce)
+	p.check(l.RetentionPreviewHours >= 1 && l.RetentionPreviewHours <= 720, "limits.retentionPreviewHours", "must be between 1 and 720, is %d", l.RetentionPreviewHours)
 	p.check(l.YanksAtOnce >= 1 && l.YanksAtOnce <= 256, "limits.yanksAtOnce", "must be between 1 and 256, is %d", l.YanksAtOnce)
+	p.check(l.DependencyRefreshMinutes >= 5 && l.DependencyRefreshMinutes <= 10080, "limits.dependencyRefreshMinutes", "must be between 5 and 10080, is %d", l.DependencyRefreshMinutes)
+	p.check(l.DependencyPageBytes >= 1024 && l.DependencyPageBytes <= maxDependencyPage, "limits.dependencyPageBytes", "must be between 1024 and %d, is %d", maxDependencyPage, l.DependencyPageBytes)
 	p.check(l.ProbeTimeoutSeconds >= 1 && l.ProbeTimeoutSeconds <= 600, "limits.probeTimeoutSeconds", "must be between 1 and 600, is %d", l.ProbeTimeoutSeconds)
 }
 

@@ -3,6 +3,7 @@ package operatorconfig
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,8 +33,31 @@ func TestParseFillsDefaults(t *testing.T) {
 	if got, want := c.OIDCProviders[0].ARN, "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"; got != want {
 		t.Errorf("arn = %q, want %q", got, want)
 	}
-	if c.Limits.Poll() != 5*time.Minute || c.Roles.MaxSessionSeconds != 3600 || c.Mirrors[0].Region != "us-east-1" || c.Mirrors[0].Bucket != "pytorch" {
+	if c.Limits.Poll() != 5*time.Minute || c.Limits.DependencyRefresh() != time.Hour || c.Limits.DependencyPageBytes != 100<<20 || c.Roles.MaxSessionSeconds != 3600 || c.Mirrors[0].Region != "us-east-1" || c.Mirrors[0].Bucket != "pytorch" {
 		t.Errorf("defaults are not filled in: %+v", c)
+	}
+}
+
+func TestClaimsReachTheDocuments(t *testing.T) {
+	c, err := Parse([]byte(good + "- issuer: https://ci.example.com\n  claims: [tenant_id, ci.example.com/project-id]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Access().Providers[1].Claims; !slices.Equal(got, []string{"tenant_id", "ci.example.com/project-id"}) {
+		t.Errorf("claims %q", got)
+	}
+}
+
+// Nothing that takes more rights is on unless somebody says so.
+func TestAccessKeysAreOffUnlessEnabled(t *testing.T) {
+	for text, want := range map[string]bool{good: false, good + "accessKeys: {mode: Enabled}\n": true, good + "accessKeys: {endpoint: 'https://iam.example.com'}\n": false} {
+		c, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Access().AccessKeysEnabled; got != want {
+			t.Errorf("access keys are enabled: %t, want %t", got, want)
+		}
 	}
 }
 
@@ -55,7 +79,16 @@ func TestParseNamesTheField(t *testing.T) {
 		{"session", "aws:", "roles: {maxSessionSeconds: 60}\naws:", "roles.maxSessionSeconds: must be between"},
 		{"quota", "aws:", "roles: {trustPolicyQuota: 9000}\naws:", "roles.trustPolicyQuota: must be between"},
 		{"path", "aws:", "roles: {path: lanes}\naws:", "roles.path: must begin and end with a slash"},
+		{"claim", "actions.githubusercontent.com\n", "actions.githubusercontent.com\n  claims: ['a*']\n", "oidcProviders[0].claims[0]: must be the name of a claim"},
+		{"subject as a claim", "actions.githubusercontent.com\n", "actions.githubusercontent.com\n  claims: [a, sub]\n", "oidcProviders[0].claims[1]: sub is always evaluated"},
+		{"claim twice", "actions.githubusercontent.com\n", "actions.githubusercontent.com\n  claims: [a, b, a]\n", "oidcProviders[0].claims[2]: a is listed twice"},
+		{"access keys", "aws:", "accessKeys: {mode: Sometimes}\naws:", "accessKeys.mode: must be Enabled or Disabled"},
+		{"credentials in IAM's endpoint", "aws:", "accessKeys: {endpoint: 'https://user:secret@iam'}\naws:", "accessKeys.endpoint: must be a plain http"},
+		{"retention preview", "aws:", "limits: {retentionPreviewHours: 721}\naws:", "limits.retentionPreviewHours: must be between"},
 		{"limit", "aws:", "limits: {pollSeconds: -1}\naws:", "limits.pollSeconds: must be between"},
+		{"refresh", "aws:", "limits: {dependencyRefreshMinutes: 1}\naws:", "limits.dependencyRefreshMinutes: must be between"},
+		{"dependency page", "aws:", "limits: {dependencyPageBytes: 200000000}\naws:", "limits.dependencyPageBytes: must be between"},
+		{"dependency index", "aws:", "dependencyIndexURLs: ['https://a:b@x/']\naws:", "dependencyIndexURLs[0]: must be a plain http"},
 		{"not YAML", "aws:", "\t:", "yaml"},
 	} {
 		text := strings.Replace(good, c.from, c.to, 1)

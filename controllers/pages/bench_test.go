@@ -26,7 +26,7 @@ func BenchmarkProject(b *testing.B) {
 				}
 				b.ReportAllocs()
 				for b.Loop() {
-					pages.Project(c)
+					pages.Project(c, base)
 				}
 			})
 		}

@@ -28,7 +28,7 @@ func TestHostileText(t *testing.T) {
 	} {
 		c := catalog.New("spyre", v1alpha1.ChannelRelease, "torch")
 		c.Put(yank(listed("x.whl", "1"), v1alpha1.YankFlag, test.reason))
-		rendered := pages.Project(c)
+		rendered := pages.Project(c, base)
 		for i, want := range []string{test.html, test.json} {
 			if !strings.Contains(string(rendered[i].Body), want) {
 				t.Errorf("reason %q: want %s in\n%s", test.reason, want, rendered[i].Body)
@@ -65,7 +65,7 @@ func FuzzProject(f *testing.F) {
 		}
 		c := catalog.New("spyre", v1alpha1.ChannelRelease, project)
 		c.Put(yank(file, v1alpha1.YankFlag, reason))
-		rendered := pages.Project(c)
+		rendered := pages.Project(c, base)
 		for _, page := range rendered {
 			if !utf8.Valid(page.Body) {
 				t.Fatalf("not UTF-8: %q", page.Body)
@@ -95,7 +95,7 @@ func checkAnchor(t *testing.T, a anchor, f catalog.File, reason string) {
 	}
 	for key, want := range map[string]string{
 		"data-yanked": seen(reason), "data-core-metadata": "sha256=" + seen(f.SHA256), "data-dist-info-metadata": "sha256=" + seen(f.SHA256),
-		"data-requires-python": seen(f.RequiresPython), "data-provenance": link + ".provenance",
+		"data-requires-python": seen(f.RequiresPython), "data-provenance": provenanceOf(link),
 	} {
 		got, ok := a.attributes[key]
 		if key == "data-requires-python" && f.RequiresPython == "" {
@@ -114,7 +114,7 @@ func checkObject(t *testing.T, o jsonFile, f catalog.File, reason string) {
 	t.Helper()
 	checkLink(t, o.URL, f.Name)
 	if o.Filename != seen(f.Name) || o.Hashes["sha256"] != seen(f.SHA256) || o.CoreMetadata["sha256"] != seen(f.SHA256) || *o.Size != f.Size ||
-		*o.UploadTime != "2026-03-01T12:00:00.123456Z" || *o.Provenance != o.URL+".provenance" {
+		*o.UploadTime != "2026-03-01T12:00:00.123456Z" || *o.Provenance != provenanceOf(o.URL) {
 		t.Errorf("entry %+v", o)
 	}
 	if (o.RequiresPython == nil) != (f.RequiresPython == "") || o.RequiresPython != nil && *o.RequiresPython != seen(f.RequiresPython) {
@@ -129,6 +129,12 @@ func checkObject(t *testing.T, o jsonFile, f catalog.File, reason string) {
 	}
 }
 
+// provenanceOf is the address of the attestations of a file that a page of torch
+// links to.
+func provenanceOf(link string) string {
+	return base + "/whl/spyre/" + strings.TrimPrefix(link, "../") + ".provenance"
+}
+
 // checkLink expects a relative path of one folder up and the name, safe in a
 // URL, with nothing that S3 would read otherwise.
 func checkLink(t *testing.T, link, name string) {
@@ -140,11 +146,24 @@ func checkLink(t *testing.T, link, name string) {
 	}
 }
 
+// FuzzRoot puts arbitrary texts everywhere into the page for people and expects
+// exactly the projects for installers.
 func FuzzRoot(f *testing.F) {
-	f.Add("torch", "torch-xla")
-	f.Add("https://evil.example/", `"><script>`)
-	f.Fuzz(func(t *testing.T, a, b string) {
-		rendered := pages.Root("spyre", v1alpha1.ChannelRelease, []string{a, b, a})
+	f.Add("torch", "torch-xla", "2.9", "Ada", "reason")
+	f.Add("https://evil.example/", `"><script>`, `</h1><a href="x">x</a>`, "</style><script>alert(1)</script>", "-->")
+	f.Add("a", "b", "\x1b[2J", "who\u202e\x00", "why\x1b\u202e\r\n\xff")
+	f.Add("libtorch", "{{.}}", "\u202e", "javascript:alert(1)", "<form action=//evil>")
+	f.Fuzz(func(t *testing.T, a, b, release, who, why string) {
+		l := listing(v1alpha1.ChannelRelease, a, b, a)
+		l.Profile.LatestSupportedRelease = release
+		l.Profile.Packages = []string{a, b}
+		l.Profile.Maintainers = []v1alpha1.Maintainer{{Name: who, Email: who, GitHub: who}}
+		l.Removals = []pages.Removal{{File: a, Mode: v1alpha1.YankFlag, Reason: why, Time: noon, Advisory: &pages.RemovalAdvisory{ID: why, URL: who}}}
+		rendered := pages.Root(l)
+		if !utf8.Valid(rendered[0].Body) || !utf8.Valid(rendered[1].Body) {
+			t.Fatal("not UTF-8")
+		}
+		checkAccessible(t, rendered[0].Body)
 		var got []string
 		for _, link := range anchors(t, rendered[0].Body) {
 			name, err := url.PathUnescape(strings.TrimSuffix(link.url, "/"))
@@ -155,8 +174,43 @@ func FuzzRoot(f *testing.F) {
 		}
 		want := []string{a, b}
 		slices.Sort(want)
-		if want = slices.Compact(want); !slices.Equal(got, want) {
+		want = slices.DeleteFunc(slices.Compact(want), func(name string) bool { return name == v1alpha1.LibtorchPackage })
+		if !slices.Equal(got, want) {
 			t.Errorf("projects %q, want %q", got, want)
+		}
+	})
+}
+
+// FuzzArchives does the same for the page of C++ archives.
+func FuzzArchives(f *testing.F) {
+	f.Add("libtorch-2.9.0+spyre.zip", "2.9.0+spyre", "reason", "sha")
+	f.Add(`a?b#c%2B d"'<>&.zip`, "</dd>", `"><script>alert(1)</script>`, `"><b>`)
+	f.Add("javascript:alert(1)", "{{.}}", "\xff", "\r\n")
+	f.Add("name\x1b\u202e", "version\x1b\u202e", "reason\x1b\u202e", "sha\x1b\u202e")
+	f.Fuzz(func(t *testing.T, name, version, reason, sha string) {
+		c := catalog.New("spyre", v1alpha1.ChannelRelease, v1alpha1.LibtorchPackage)
+		file := catalog.File{Name: name, Version: version, SHA256: sha, Size: 5, UploadTime: noon, Provenance: "p", State: catalog.StateListed}
+		c.Put(yank(file, v1alpha1.YankFlag, reason))
+		rendered := pages.Project(c, base)
+		checkAccessible(t, rendered[0].Body)
+		links, files := anchors(t, rendered[0].Body), jsonFiles(t, rendered[1].Body)
+		if sha == "" {
+			if len(links) != 0 || len(files) != 0 {
+				t.Fatal("an archive without a hash is listed")
+			}
+			return
+		}
+		if len(links) != 1 || len(files) != 1 {
+			t.Fatalf("%d links and %d entries for one archive", len(links), len(files))
+		}
+		link, fragment, _ := strings.Cut(links[0].url, "#")
+		decodedName, err1 := url.PathUnescape(link)
+		decodedSHA, err2 := url.PathUnescape(strings.TrimPrefix(fragment, "sha256="))
+		if err1 != nil || err2 != nil || decodedName != name || decodedSHA != seen(sha) || strings.ContainsAny(link, "+?#:\"'<>& ") {
+			t.Errorf("link %+v", links[0])
+		}
+		if links[0].text != seen(name) || links[0].attributes["data-yanked"] != seen(reason) || files[0].Filename != seen(name) || files[0].URL != link {
+			t.Errorf("link %+v, entry %+v", links[0], files[0])
 		}
 	})
 }

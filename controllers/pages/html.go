@@ -1,50 +1,68 @@
 package pages
 
-import (
-	"strconv"
+import "strconv"
 
-	"github.com/pytorch/platform-lane-operator/controllers/layout"
-)
-
-// style makes a page pleasant to read on a desk and on a phone. Installers skip
-// it.
-const style = `<style>
-body{font:16px/1.6 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#262626;background:#fff;overflow-wrap:anywhere}
-h1{font-size:1.4rem}a{color:#b8321a}
-@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#1b1b1b}a{color:#ff8a70}}
-</style>
-`
-
-// appendHead appends everything up to the heading. revision 0 is left out: the
-// list of projects has none.
-func appendHead(b []byte, title string, revision int64) []byte {
-	b = append(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"+
-		"<meta name=\"pypi:repository-version\" content=\""+APIVersion+"\">\n"...)
-	if revision > 0 {
+// appendHead appends everything up to the heading.
+func (p *project) appendHead(b []byte) []byte {
+	b = append(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"...)
+	b = append(b, `<meta http-equiv="Content-Security-Policy" content="`...)
+	b = appendHTML(b, policy)
+	b = append(b, "\">\n<meta name=\"pypi:repository-version\" content=\""+APIVersion+"\">\n"...)
+	if p.revision > 0 {
 		b = append(b, `<meta name="_catalog-revision" content="`...)
-		b = strconv.AppendInt(b, revision, 10)
+		b = strconv.AppendInt(b, p.revision, 10)
 		b = append(b, "\">\n"...)
 	}
+	if p.status != nil {
+		b = appendMetaTag(b, "pypi:project-status", p.status.Status)
+		b = appendMetaTag(b, "pypi:project-status-reason", p.status.Reason)
+	}
 	b = append(b, "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>"...)
-	b = appendHTML(b, title)
-	b = append(b, "</title>\n"+style+"</head>\n<body>\n<h1>"...)
-	b = appendHTML(b, title)
+	b = appendHTML(b, p.title)
+	b = append(b, "</title>\n<style>"...)
+	b = append(b, style...)
+	b = append(b, "</style>\n</head>\n<body>\n<h1>"...)
+	b = appendHTML(b, p.title)
 	return append(b, "</h1>\n"...)
+}
+
+func appendMetaTag(b []byte, name, content string) []byte {
+	b = append(b, "<meta"...)
+	b = appendAttribute(b, "name", "", name)
+	b = appendAttribute(b, "content", "", content)
+	return append(b, ">\n"...)
 }
 
 const tail = "</body>\n</html>\n"
 
-// About how many bytes a page takes, and each file on it: enough for most pages
-// to be written without growing their buffer.
+// About how many bytes a page takes, and each file on it beside the file's own
+// texts: enough for most pages to be written without growing their buffer, and
+// not much more.
 const (
-	pageBytes = 2048
-	fileBytes = 640
+	pageBytes = 4096
+	fileBytes = 192
 )
 
+// pageSize is about how long a page is that has each hash of a file's metadata
+// that many times.
+func (p *project) pageSize(metadataHashes int) int {
+	n := pageBytes
+	for i := range p.files {
+		e := &p.files[i]
+		n += fileBytes + len(e.url) + len(e.Name) + len(e.SHA256) + metadataHashes*len(e.MetadataSHA256) + 2*len(e.reason) + len(e.provenance)
+	}
+	return n
+}
+
 func (p *project) html() []byte {
-	b := make([]byte, 0, pageBytes+fileBytes*len(p.files))
-	b = appendHead(b, p.title, p.revision)
-	if len(p.files) == 0 {
+	b := make([]byte, 0, p.pageSize(2))
+	b = p.appendHead(b)
+	switch {
+	case p.status != nil:
+		b = append(b, "<p>"...)
+		b = appendHTML(b, p.status.Reason)
+		b = append(b, "</p>\n"...)
+	case len(p.files) == 0:
 		b = append(b, "<p>No files are listed.</p>\n"...)
 	}
 	for i := range p.files {
@@ -72,12 +90,22 @@ func (e *entry) appendAnchor(b []byte) []byte {
 		// Always with a value: pip takes no notice of a bare attribute.
 		b = appendAttribute(b, "data-yanked", "", e.reason)
 	}
-	if e.Provenance != "" {
-		b = appendAttribute(b, "data-provenance", "", e.url+layout.ProvenanceSuffix)
+	if e.provenance != "" {
+		b = appendAttribute(b, "data-provenance", "", e.provenance)
 	}
 	b = append(b, '>')
 	b = appendHTML(b, e.Name)
-	return append(b, "</a><br>\n"...)
+	b = append(b, "</a>"...)
+	if e.yanked {
+		// What the attribute tells installers, for people.
+		b = append(b, ` <strong class="warn">withdrawn`...)
+		if e.reason != "" {
+			b = append(b, ": "...)
+			b = appendHTML(b, e.reason)
+		}
+		b = append(b, "</strong>"...)
+	}
+	return append(b, "<br>\n"...)
 }
 
 func appendAttribute(b []byte, name, prefix, value string) []byte {

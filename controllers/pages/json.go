@@ -3,17 +3,19 @@ package pages
 import (
 	"strconv"
 	"strings"
-
-	"github.com/pytorch/platform-lane-operator/controllers/layout"
 )
 
 // uploadTime is the one format that PEP 700 allows, with all six digits.
 const uploadTime = "2006-01-02T15:04:05.000000Z"
 
+// apiVersionUnsized is the version that a page speaks if the size of a file is
+// not known: from 1.1 on every file has one (PEP 700).
+const apiVersionUnsized = "1.0"
+
 // appendMeta appends the opening of a page and its meta object. revision 0 is
 // left out: the list of projects has none.
-func appendMeta(b []byte, revision int64) []byte {
-	b = append(b, `{"meta":{"api-version":"`+APIVersion+`"`...)
+func appendMeta(b []byte, version string, revision int64) []byte {
+	b = append(b, `{"meta":{"api-version":"`+version+`"`...)
 	if revision > 0 {
 		b = append(b, `,"_catalog-revision":`...)
 		b = strconv.AppendInt(b, revision, 10)
@@ -22,10 +24,21 @@ func appendMeta(b []byte, revision int64) []byte {
 }
 
 func (p *project) json() []byte {
-	b := make([]byte, 0, pageBytes+fileBytes*len(p.files))
-	b = appendMeta(b, p.revision)
+	b := make([]byte, 0, p.pageSize(1))
+	version := APIVersion
+	if p.unsized {
+		version = apiVersionUnsized
+	}
+	b = appendMeta(b, version, p.revision)
 	b = append(b, `"name":`...)
 	b = appendJSON(b, p.name)
+	if p.status != nil {
+		b = append(b, ",\n\"project-status\":{\"status\":"...)
+		b = appendJSON(b, p.status.Status)
+		b = append(b, `,"reason":`...)
+		b = appendJSON(b, p.status.Reason)
+		b = append(b, '}')
+	}
 	b = append(b, ",\n\"versions\":["...)
 	for i, version := range p.versions {
 		if i > 0 {
@@ -53,8 +66,11 @@ func (e *entry) appendObject(b []byte) []byte {
 	b = appendJSON(b, e.url)
 	b = append(b, `,"hashes":{"sha256":`...)
 	b = appendJSON(b, e.SHA256)
-	b = append(b, `},"size":`...)
-	b = strconv.AppendInt(b, e.Size, 10)
+	b = append(b, '}')
+	if e.Size > 0 || e.Link == nil {
+		b = append(b, `,"size":`...)
+		b = strconv.AppendInt(b, e.Size, 10)
+	}
 	if !e.UploadTime.IsZero() {
 		b = append(b, `,"upload-time":"`...)
 		b = e.UploadTime.UTC().AppendFormat(b, uploadTime)
@@ -73,9 +89,9 @@ func (e *entry) appendObject(b []byte) []byte {
 		b = append(b, `,"yanked":`...)
 		b = appendYanked(b, e.reason)
 	}
-	if e.Provenance != "" {
+	if e.provenance != "" {
 		b = append(b, `,"provenance":`...)
-		b = appendJSON(b, e.url+layout.ProvenanceSuffix)
+		b = appendJSON(b, e.provenance)
 	}
 	return append(b, '}')
 }

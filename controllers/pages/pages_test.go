@@ -22,6 +22,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+// base is where the index is public.
+const base = "https://download.example.org"
+
 // noon in UTC, told by another clock: pages speak of UTC alone.
 var noon = time.Date(2026, 3, 1, 14, 0, 0, 123456789, time.FixedZone("CEST", 2*3600))
 
@@ -87,22 +90,82 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-func TestGolden(t *testing.T) {
-	empty := catalog.New("spyre", v1alpha1.ChannelNightly, "torch")
-	archives := catalog.New("spyre", v1alpha1.ChannelNightly, "libtorch")
-	archives.Put(catalog.File{Name: "libtorch-shared-with-deps-2.9.0+spyre.zip", Version: "2.9.0+spyre", Size: 9, SHA256: hash("z"), State: catalog.StateListed})
-	for _, page := range slices.Concat(
-		pages.Project(sample()),
-		pages.Project(empty),
-		pages.Project(archives),
-		pages.Root("spyre", v1alpha1.ChannelTest, []string{"torchvision", "torch", "torch"}),
-		pages.Root("spyre", v1alpha1.ChannelNightly, nil),
-		[]pages.Page{
-			pages.Removals("spyre", pages.RemovalsOf([]*catalog.Catalog{sample()})),
-			pages.Removals("gaudi", nil),
+// listing is the root of a channel of a lane that has everything to tell.
+func listing(channel v1alpha1.ChannelName, projects ...string) pages.Listing {
+	return pages.Listing{
+		Platform: "spyre", Channel: channel, BaseURL: base, Projects: projects,
+		Profile: pages.Profile{
+			Packages: []string{"torch", "torchvision", "libtorch"}, Channels: layout.Channels(), LatestSupportedRelease: "2.9",
+			Maintainers: []v1alpha1.Maintainer{
+				{Name: "Ada Lovelace", Email: "ada@example.org", GitHub: "ada"}, {Name: "The <release> & build team", GitHub: "example/release"},
+			},
 		},
-	) {
-		golden(t, strings.ReplaceAll(page.Key, "/", "_"), page.Body)
+	}
+}
+
+func sampleArchives() *catalog.Catalog {
+	c := catalog.New("spyre", v1alpha1.ChannelNightly, "libtorch")
+	c.Revision = 3
+	archive := func(version string, size int64) catalog.File {
+		name := "libtorch-shared-with-deps-" + version + ".zip"
+		return catalog.File{Name: name, Version: version, Size: size, SHA256: hash(name), UploadTime: noon, State: catalog.StateListed}
+	}
+	attested := archive("2.9.0+spyre", 1_234_567_890)
+	attested.Provenance = hash("provenance")
+	static := archive("2.9.0+spyre", 2_000)
+	static.Name = "libtorch-static-with-deps-2.9.0+spyre.zip"
+	for _, f := range []catalog.File{
+		static, archive("2.8.0+spyre", 999), attested,
+		yank(archive("2.8.1+spyre", 999_960), v1alpha1.YankFlag, "crashes on <exit>"),
+		yank(archive("2.8.2+spyre", 5), v1alpha1.YankQuarantine, "malicious"),
+	} {
+		c.Put(f)
+	}
+	return c
+}
+
+// everyPage is a page of every kind, by what it shows.
+func everyPage() map[string][]pages.Page {
+	retired := sample()
+	retired.Platform, retired.Retired = "gaudi", true
+	release := listing(v1alpha1.ChannelRelease, "torchvision", "torch", "torch", "libtorch")
+	release.Add(sample())
+	return map[string][]pages.Page{
+		"a project":               pages.Project(sample(), base),
+		"a project without files": pages.Project(catalog.New("spyre", v1alpha1.ChannelNightly, "torch"), base),
+		"a retired project":       pages.Project(retired, base),
+		"archives":                pages.Project(sampleArchives(), base),
+		"no archives":             pages.Project(catalog.New("spyre", v1alpha1.ChannelTest, "libtorch"), base),
+		"a lane's root":           pages.Root(release),
+		"a root without projects": pages.Root(listing(v1alpha1.ChannelNightly)),
+		"a retired lane's root":   pages.Root(pages.Listing{Platform: "gaudi", Channel: v1alpha1.ChannelRelease, BaseURL: base}),
+		"a root without its channel": pages.Root(pages.Listing{
+			Platform: "spyre", Channel: v1alpha1.ChannelTest, BaseURL: base,
+			Profile: pages.Profile{Packages: []string{"libtorch"}, Channels: []v1alpha1.ChannelName{v1alpha1.ChannelNightly}},
+		}),
+		"removals":    {pages.Removals("spyre", pages.RemovalsOf([]*catalog.Catalog{sample()}))},
+		"no removals": {pages.Removals("gaudi", nil)},
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for _, rendered := range everyPage() {
+		for _, page := range rendered {
+			golden(t, strings.ReplaceAll(page.Key, "/", "_"), page.Body)
+		}
+	}
+	entries, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		found := false
+		for _, rendered := range everyPage() {
+			found = found || slices.ContainsFunc(rendered, func(p pages.Page) bool { return strings.ReplaceAll(p.Key, "/", "_") == entry.Name() })
+		}
+		if !found && !entry.IsDir() {
+			t.Errorf("testdata/%s belongs to no page any more: remove it", entry.Name())
+		}
 	}
 }
 
@@ -110,12 +173,14 @@ func TestKeysAndHeaders(t *testing.T) {
 	const cache = "public, max-age=0, s-maxage=86400, must-revalidate"
 	type headers struct{ key, contentType, cacheControl string }
 	var got []headers
-	for _, p := range slices.Concat(pages.Project(sample()), pages.Root("spyre", v1alpha1.ChannelTest, nil), []pages.Page{pages.Removals("spyre", nil)}) {
+	for _, p := range slices.Concat(pages.Project(sample(), base), pages.Project(sampleArchives(), base), pages.Root(listing(v1alpha1.ChannelTest)), []pages.Page{pages.Removals("spyre", nil)}) {
 		got = append(got, headers{p.Key, p.ContentType, p.CacheControl})
 	}
 	if want := []headers{
 		{"whl/spyre/torch/index.html", "text/html; charset=utf-8", cache},
 		{"whl/spyre/torch/index.v1_json", "application/vnd.pypi.simple.v1+json", cache},
+		{"libtorch/nightly/spyre/index.html", "text/html; charset=utf-8", cache},
+		{"libtorch/nightly/spyre/index.v1_json", "application/vnd.pypi.simple.v1+json", cache},
 		{"whl/test/spyre/index.html", "text/html; charset=utf-8", cache},
 		{"whl/test/spyre/index.v1_json", "application/vnd.pypi.simple.v1+json", cache},
 		{"whl/spyre/removals.json", "application/json", cache},
@@ -142,13 +207,13 @@ func TestRevisionsNeverRenderTheSame(t *testing.T) {
 		seen := map[string]int64{}
 		for revision := range int64(12) {
 			c.Revision = revision
-			for _, page := range pages.Project(c) {
+			for _, page := range pages.Project(c, base) {
 				tag := page.Key + page.ETag()
 				if other, ok := seen[tag]; ok {
 					t.Errorf("%s: revisions %d and %d of %s are the same bytes", name, other, revision, page.Key)
 				}
 				seen[tag] = revision
-				again := pages.Project(c.Clone())
+				again := pages.Project(c.Clone(), base)
 				if !slices.ContainsFunc(again, func(p pages.Page) bool { return p.ETag() == page.ETag() }) {
 					t.Errorf("%s: %s is not deterministic", name, page.Key)
 				}
@@ -161,7 +226,7 @@ func TestRetiredAndEmptyPagesListNothing(t *testing.T) {
 	retired := sample()
 	retired.Retired = true
 	for _, c := range []*catalog.Catalog{retired, catalog.New("spyre", v1alpha1.ChannelRelease, "torch")} {
-		rendered := pages.Project(c)
+		rendered := pages.Project(c, base)
 		if len(rendered) != 2 || bytes.Contains(rendered[0].Body, []byte("<a ")) {
 			t.Errorf("HTML: %s", rendered[0].Body)
 		}
@@ -195,7 +260,7 @@ func TestFilesAndVersionsAreOrdered(t *testing.T) {
 		Versions []string
 		Files    []struct{ Filename string }
 	}
-	if err := json.Unmarshal(pages.Project(c)[1].Body, &page); err != nil {
+	if err := json.Unmarshal(pages.Project(c, base)[1].Body, &page); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -216,9 +281,9 @@ func TestLinksLeadToTheFiles(t *testing.T) {
 		for _, project := range []string{"torch", v1alpha1.LibtorchPackage} {
 			c := catalog.New("spyre", channel, project)
 			c.Put(listed("torch-2.9.0+spyre-py3-none-any.whl", "2.9.0+spyre"))
-			html, object := anchors(t, pages.Project(c)[0].Body)[0].url, jsonFiles(t, pages.Project(c)[1].Body)[0].URL
+			html, object := anchors(t, pages.Project(c, base)[0].Body)[0].url, jsonFiles(t, pages.Project(c, base)[1].Body)[0].URL
 			for _, link := range []string{strings.SplitN(html, "#", 2)[0], object} {
-				page := layout.PublicURL("https://example.org/base", pages.Project(c)[0].Key)
+				page := layout.PublicURL("https://example.org/base", pages.Project(c, base)[0].Key)
 				want := layout.PublicURL("https://example.org/base", c.FileKey("torch-2.9.0+spyre-py3-none-any.whl"))
 				if got := resolve(t, page, link); got != want {
 					t.Errorf("%s %s: %q leads to %s, want %s", channel, project, link, got, want)

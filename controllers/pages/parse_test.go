@@ -17,6 +17,17 @@ type anchor struct {
 	attributes map[string]string
 }
 
+// Elements and attributes that we write: those of pages for installers, and what
+// pages for people have beside them.
+var (
+	plainElements = []atom.Atom{atom.Html, atom.Head, atom.Body, atom.Title, atom.Style, atom.Meta, atom.H1, atom.Br, atom.P, atom.Strong}
+	moreElements  = []atom.Atom{
+		atom.Main, atom.Section, atom.H2, atom.H3, atom.Form, atom.Button, atom.Details, atom.Summary, atom.Dl, atom.Dt, atom.Dd,
+		atom.Ul, atom.Li, atom.Code, atom.Time, atom.Span,
+	}
+	attributes = []string{"lang", "charset", "name", "content", "http-equiv", "class", "id", "aria-labelledby", "datetime", "action"}
+)
+
 // anchors parses a page as a browser does, checks that it holds only the
 // elements that we write, and returns its links, all of which must be children
 // of body itself.
@@ -35,18 +46,18 @@ func anchors(t *testing.T, page []byte) []anchor {
 		default:
 			t.Fatalf("a node that we do not write: %+v", n)
 		}
-		switch n.DataAtom {
-		case atom.Html, atom.Head, atom.Body, atom.Title, atom.Style, atom.Meta, atom.H1, atom.Br, atom.P:
-			for _, a := range n.Attr {
-				if !slices.Contains([]string{"lang", "charset", "name", "content"}, a.Key) {
-					t.Fatalf("an attribute that we do not write: %+v", n)
-				}
-			}
-		case atom.A:
+		switch {
+		case n.DataAtom == atom.A:
 			if n.Parent.DataAtom != atom.Body {
 				t.Fatalf("a link below %s", n.Parent.Data)
 			}
 			out = append(out, readAnchor(t, n))
+		case slices.Contains(plainElements, n.DataAtom), slices.Contains(moreElements, n.DataAtom):
+			for _, a := range n.Attr {
+				if !slices.Contains(attributes, a.Key) {
+					t.Fatalf("an attribute that we do not write: %+v", n)
+				}
+			}
 		default:
 			t.Fatalf("an element that we do not write: %s", n.Data)
 		}
@@ -95,7 +106,11 @@ func jsonFiles(t *testing.T, page []byte) []jsonFile {
 			APIVersion string `json:"api-version"`
 			Revision   int64  `json:"_catalog-revision"`
 		} `json:"meta"`
-		Name     string     `json:"name"`
+		Name   string `json:"name"`
+		Status struct {
+			Status string `json:"status"`
+			Reason string `json:"reason"`
+		} `json:"project-status"`
 		Versions []string   `json:"versions"`
 		Files    []jsonFile `json:"files"`
 	}

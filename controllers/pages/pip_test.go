@@ -111,8 +111,8 @@ func (b *bucket) publish(t *testing.T, yanks map[string]v1alpha1.YankMode, versi
 		sidecar.Key, sidecar.Body = file.Key+layout.MetadataSuffix, w.MetadataBytes()
 		b.put(file, sidecar)
 	}
-	b.put(pages.Project(c)...)
-	b.put(pages.Root("spyre", v1alpha1.ChannelRelease, []string{"torch"})...)
+	b.put(pages.Project(c, base)...)
+	b.put(pages.Root(listing(v1alpha1.ChannelRelease, "torch"))...)
 }
 
 func sum(data []byte) string {

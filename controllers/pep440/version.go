@@ -72,6 +72,14 @@ func Parse(s string) (Version, error) {
 	if len(s) > MaxLength {
 		return Version{}, fmt.Errorf("version of %d bytes is longer than the limit of %d", len(s), MaxLength)
 	}
+	if v, ok := parsePlain(s); ok {
+		return v, nil
+	}
+	return parse(s)
+}
+
+// parse is Parse by the grammar.
+func parse(s string) (Version, error) {
 	// The ASCII test comes first: case folding would take U+017F for an s.
 	m := versionRE.FindStringSubmatch(strings.Trim(s, space))
 	if !isASCII(s) || m == nil {
@@ -161,6 +169,12 @@ func (v Version) IsPrerelease() bool { return v.pre != "" || v.dev }
 
 // IsZero tells whether v is the zero value, which is no version.
 func (v Version) IsZero() bool { return len(v.release) == 0 }
+
+// Series is the release series that the version belongs to, as a version of its
+// own: the epoch and the first two numbers, 2.9 for 2.9.1rc1+label.
+func (v Version) Series() Version {
+	return Version{epoch: v.epoch, release: slices.Clone(v.release[:min(2, len(v.release))])}
+}
 
 // WithoutLocal is v without its local version.
 func (v Version) WithoutLocal() Version {

@@ -3,6 +3,8 @@ package platformlane
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +42,8 @@ type Roles interface {
 	// Apply makes the lane's role what it should be and tells how it stands. It
 	// writes nothing if nothing differs.
 	Apply(ctx context.Context, lane *v1alpha1.PlatformLane, role access.Role) (ackrole.Observation, error)
+	// Observe tells how the lane's role stands and writes nothing.
+	Observe(ctx context.Context, lane *v1alpha1.PlatformLane, name string) (ackrole.Observation, error)
 	// Delete asks for the role's deletion and says whether it is gone.
 	Delete(ctx context.Context, lane *v1alpha1.PlatformLane, name string) (gone bool, err error)
 }
@@ -53,6 +57,8 @@ type Reconciler struct {
 	Now      func() time.Time
 	// Access are the settings the role's documents are made with.
 	Access access.Settings
+	// AccessKeys hands out access keys.
+	AccessKeys AccessKeys
 	// ClusterID tells this cluster from others on the same bucket.
 	ClusterID string
 	// PublicBaseURL is the address users are told.
@@ -64,13 +70,14 @@ type Reconciler struct {
 	// Health is what is known of the stores.
 	Health *Health
 
-	results *results
-	claims  *trusted
+	results  *results
+	claims   *trusted
+	keyLooks *keyLooks
 }
 
 // Connect makes the memory that a reconciler and its indexer share.
 func Connect(r *Reconciler, x *Indexer) {
-	r.results, r.claims = newResults(), &trusted{at: map[types.UID]time.Time{}}
+	r.results, r.claims, r.keyLooks = newResults(), &trusted{at: map[types.UID]time.Time{}}, newKeyLooks()
 	x.results = r.results
 }
 
@@ -79,6 +86,8 @@ var stalled = []string{
 	v1alpha1.ReasonReservedName, v1alpha1.ReasonForeignObjects, v1alpha1.ReasonNoPublishers, v1alpha1.ReasonUnknownIssuer,
 	v1alpha1.ReasonUnsupportedPublisher, v1alpha1.ReasonDocumentTooLarge, v1alpha1.ReasonUnsafeValue,
 	v1alpha1.ReasonRoleUnreadable, v1alpha1.ReasonRoleConflict, v1alpha1.ReasonRoleTerminal,
+	v1alpha1.ReasonAccessKeysDisabled, v1alpha1.ReasonAccessKeyConflict, v1alpha1.ReasonSecretUnwritable, v1alpha1.ReasonSecretConflict,
+	v1alpha1.ReasonOverlapsAnotherLane,
 	v1alpha1.ReasonBucketMissing, v1alpha1.ReasonBucketUnversioned,
 }
 
@@ -111,12 +120,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 	s := newScope(lane, r.Now())
 	before := lane.DeepCopy()
+	s.noteAccessChange()
 	again, err := r.run(ctx, s)
 	s.summarise()
 	if patchErr := reconcilekit.PatchStatus(ctx, r.Client, before, lane); patchErr != nil {
 		return ctrl.Result{}, errors.Join(err, reconcilekit.LostRace(patchErr))
 	}
 	r.announce(ctx, before, lane)
+	r.announceRetention(lane)
 	return ctrl.Result{RequeueAfter: again}, err
 }
 
@@ -128,7 +139,7 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Duration, error) {
 	var again time.Duration
 	var credentialsErr error
 	if held {
-		again, credentialsErr = r.credentials(ctx, s)
+		again, credentialsErr = r.identity(ctx, s)
 	}
 	holds, wait, err := r.claim(ctx, s)
 	again = soonest(again, wait)
@@ -141,24 +152,28 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Duration, error) {
 		return soonest(again, resync), r.withdraw(ctx, s)
 	}
 	if !held {
-		again, credentialsErr = r.credentials(ctx, s)
+		again, credentialsErr = r.identity(ctx, s)
 		again = soonest(again, wait)
 	}
 	r.index(s)
 	return soonest(again, resync), credentialsErr
 }
 
-// withdraw takes the role from a lane that does not hold its prefixes (any
-// more). A lane whose claim could not be read keeps what it has.
+// withdraw takes role and access key from a lane that does not hold its prefixes
+// (any more). A lane whose claim could not be read keeps what it has.
 func (r *Reconciler) withdraw(ctx context.Context, s *scope) error {
-	if s.storageTrouble != nil || s.lane.Status.Role.Name == "" {
+	if s.storageTrouble != nil {
 		return nil //nolint:nilerr // claim has said it
+	}
+	keyErr := r.dropAccessKey(ctx, s.lane).err
+	if s.lane.Status.Role.Name == "" {
+		return keyErr
 	}
 	gone, err := r.Roles.Delete(ctx, s.lane, s.lane.Status.Role.Name)
 	if gone && err == nil {
 		s.lane.Status.Role = v1alpha1.RoleStatus{}
 	}
-	return err
+	return errors.Join(err, keyErr)
 }
 
 // announce tells users about conditions that changed, once they are stored.
@@ -171,7 +186,22 @@ func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.Platf
 		log.FromContext(ctx).Info("condition changed", "condition", now.Type, "status", now.Status, "reason", now.Reason, "message", now.Message)
 		r.Recorder.Eventf(after, nil, kind, now.Reason, now.Type, "%s", reconcilekit.Cut(now.Message, 1000))
 	}
+	r.announceAccess(before, after)
+	r.announceKey(before, after)
 	r.announceRejections(before, after)
+}
+
+// announceRetention tells what retention did.
+func (r *Reconciler) announceRetention(lane *v1alpha1.PlatformLane) {
+	tell := func(reason, action, what string, f index.Files) {
+		if f.Count > 0 {
+			note := fmt.Sprintf("%d files (%d bytes) %s: %s", f.Count, f.Bytes, what, strings.Join(f.Keys, ", "))
+			r.Recorder.Eventf(lane, nil, corev1.EventTypeNormal, reason, action, "%s", reconcilekit.Cut(note, 1000))
+		}
+	}
+	did := r.results.takeRetired(lane.UID)
+	tell("FilesExpired", "Unlist", "left the index because the lane no longer keeps them", did.expired)
+	tell("FilesRemoved", "Delete", "were removed after they had left the index", did.removed)
 }
 
 // announceRejections names each newly rejected file to those who uploaded it.
@@ -200,19 +230,19 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("platformlane").
-		For(&v1alpha1.PlatformLane{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.PlatformLane{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, accessReasonChanged))).
 		Owns(ackrole.Kind()).
-		Watches(&v1alpha1.PlatformLane{}, handler.EnqueueRequestsFromMapFunc(r.rivals), builder.WithPredicates(goneOnly)).
+		Watches(&v1alpha1.PlatformLane{}, handler.EnqueueRequestsFromMapFunc(r.rivals), builder.WithPredicates(makesRoom)).
 		WatchesRawSource(source.Channel(r.Wake, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 8}).
 		Complete(r)
 }
 
-// goneOnly passes lanes that were deleted: whoever waits for their platform may
-// have it now.
-var goneOnly = predicate.Funcs{
+// makesRoom passes lanes that are gone, or whose role is: whoever waits for their
+// platform may have it now.
+var makesRoom = predicate.Funcs{
 	CreateFunc:  func(event.CreateEvent) bool { return false },
-	UpdateFunc:  func(event.UpdateEvent) bool { return false },
+	UpdateFunc:  disarmed,
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }
 

@@ -13,14 +13,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/ackrole"
 	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 )
 
 // rolePoll is how often the deletion of a role is looked at, beside its events.
 const rolePoll = 2 * time.Second
 
-// finalize takes a deleted lane down: first the role, which waits for nothing,
-// then the index entries, then, if asked for, the bytes, and last the claim.
+// finalize takes a deleted lane down: first the role and the access key, which
+// wait for nothing, then the index entries, then, if asked for, the bytes, and last the claim.
 func (r *Reconciler) finalize(ctx context.Context, lane *v1alpha1.PlatformLane) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(lane, v1alpha1.LaneFinalizer) {
 		return ctrl.Result{}, nil
@@ -33,6 +34,7 @@ func (r *Reconciler) finalize(ctx context.Context, lane *v1alpha1.PlatformLane) 
 		err := r.Client.Patch(ctx, lane, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 		r.claims.drop(lane.UID)
 		r.results.drop(lane.UID)
+		r.keyLooks.drop(lane.UID)
 		return ctrl.Result{}, reconcilekit.LostRace(err)
 	}
 	message := "the lane is being deleted"
@@ -57,9 +59,18 @@ func (r *Reconciler) takeDown(ctx context.Context, s *scope) (gone bool, err err
 	case err != nil:
 		s.conds.False(v1alpha1.CredentialsReadyCondition, v1alpha1.ReasonRoleRecoverable, firstLine(err)+"; it is tried again")
 	case gone:
+		lane.Status.Role = v1alpha1.RoleStatus{}
 		s.conds.False(v1alpha1.CredentialsReadyCondition, v1alpha1.ReasonDeleting, "the role is gone; no credential of this lane works any more")
 	default:
-		s.conds.False(v1alpha1.CredentialsReadyCondition, v1alpha1.ReasonRoleDeleting, "the role is being deleted")
+		message := "the role is being deleted"
+		if seen, err := r.Roles.Observe(ctx, lane, r.Access.RoleName(lane.Spec.Platform)); err == nil && seen.State == ackrole.Deleting {
+			message = seen.Message
+		}
+		s.conds.False(v1alpha1.CredentialsReadyCondition, v1alpha1.ReasonRoleDeleting, message)
+	}
+	if report := r.endAccessKey(ctx, lane); report.reason != "" {
+		s.conds.Set(v1alpha1.CredentialsReadyCondition, report.status, report.reason, report.message)
+		gone, err = false, errors.Join(err, errors.New(report.message))
 	}
 	if !held {
 		// It may have written the claim and not lived to say so. Nothing waits for

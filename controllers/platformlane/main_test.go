@@ -2,14 +2,15 @@ package platformlane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"testing"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -56,10 +57,8 @@ func run(m *testing.M) (code int, err error) {
 		}
 	}()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme, ackrole.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return 0, err
-		}
+	if err := errors.Join(addToScheme(scheme)...); err != nil {
+		return 0, err
 	}
 	direct, err := client.NewWithWatch(server.Config, client.Options{Scheme: scheme})
 	if err != nil {
@@ -67,6 +66,13 @@ func run(m *testing.M) (code int, err error) {
 	}
 	config, admin = server.Config, interceptor.NewClient(direct, interceptor.Funcs{List: byPlatform})
 	return m.Run(), nil
+}
+
+func addToScheme(scheme *runtime.Scheme) (errs []error) {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, ackrole.AddToScheme} {
+		errs = append(errs, add(scheme))
+	}
+	return errs
 }
 
 // byPlatform answers what the index of lanes by platform would.

@@ -35,7 +35,7 @@ func (s *scope) summarise() {
 	case len(s.lane.Spec.Channels) == 0:
 		reason, message = v1alpha1.ReasonAdmittedOnly, "admitted; add channels and publishers to start publishing"
 	case s.lane.Spec.Access == v1alpha1.AccessSuspended:
-		reason, message = v1alpha1.ReasonSuspended, "suspended: no credential of this lane works; what is published stays"
+		reason, message = v1alpha1.ReasonSuspended, "no credential of this lane works, what is published stays; "+accessStory(s.lane.Status.AccessChange)
 	}
 	s.conds.Summarise(v1alpha1.PlatformLaneConditions, stalled, reason, message)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
@@ -31,6 +32,9 @@ func (r *Reconciler) credentials(ctx context.Context, s *scope) (time.Duration, 
 		// nothing and loses nothing.
 		s.conds.False(kind, problems.Reason(), problems.Error())
 		return 0, nil
+	}
+	if held, again, err := r.overlaps(ctx, s); held || err != nil {
+		return again, err
 	}
 	seen, err := r.Roles.Apply(ctx, s.lane, role)
 	if err != nil {
@@ -62,16 +66,28 @@ func (r *Reconciler) noCredentials(ctx context.Context, s *scope, name string) e
 	return nil
 }
 
-// observeAccess notes when access was resumed: sessions that were issued before
-// stay dead.
+// observeAccess notes when access was resumed, or a role may be taken over:
+// sessions that were issued before stay dead.
 func (s *scope) observeAccess() {
 	status := &s.lane.Status
-	if status.Access == v1alpha1.AccessSuspended && s.lane.Spec.Access == v1alpha1.AccessActive {
+	if status.Access == v1alpha1.AccessSuspended && s.lane.Spec.Access == v1alpha1.AccessActive || s.takesOver() {
 		// Whole seconds are all that a policy holds: rounded up, or a session
 		// issued earlier in this second would live.
 		status.SessionsNotBefore = &metav1.Time{Time: s.now.Truncate(time.Second).Add(time.Second)}
 	}
 	status.Access = s.lane.Spec.Access
+}
+
+// takesOver says whether the lane is about to take over an IAM role that it did
+// not make. Nobody knows whom that let in, and a lane that was suspended in a lost
+// cluster does not know it any more.
+func (s *scope) takesOver() bool {
+	status := &s.lane.Status
+	if s.lane.Spec.Adopt != v1alpha1.AdoptExisting || status.SessionsNotBefore != nil {
+		return false
+	}
+	found := meta.FindStatusCondition(status.Conditions, v1alpha1.CredentialsReadyCondition)
+	return status.Role.ARN == "" || found != nil && found.Reason == v1alpha1.ReasonRoleConflict
 }
 
 // reportRole turns what is known of the role into the condition.
@@ -82,7 +98,7 @@ func (s *scope) reportRole(seen ackrole.Observation, problems access.Problems) {
 	case ackrole.Synced:
 		switch {
 		case suspended:
-			s.conds.True(kind, v1alpha1.ReasonSuspended, "IAM denies everything to this lane's role, live sessions included")
+			s.conds.True(kind, v1alpha1.ReasonSuspended, "IAM denies everything to this lane's role, live sessions included; "+accessStory(s.lane.Status.AccessChange))
 		case len(problems) > 0:
 			s.conds.False(kind, problems.Reason(), problems.Error())
 		default:

@@ -13,6 +13,7 @@ import (
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/index"
 	"github.com/pytorch/platform-lane-operator/controllers/layout"
+	"github.com/pytorch/platform-lane-operator/controllers/pages"
 	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 )
 
@@ -23,7 +24,7 @@ func (r *Reconciler) index(s *scope) {
 	s.channelStatus(r.PublicBaseURL)
 	if len(s.lane.Spec.Channels) == 0 {
 		status := &s.lane.Status
-		status.FilesCount, status.RejectedFilesCount, status.RejectedFiles = nil, nil, nil
+		status.FilesCount, status.RejectedFilesCount, status.RejectedFiles, status.Dependencies = nil, nil, nil, nil
 		s.conds.True(kind, v1alpha1.ReasonAdmittedOnly, "the lane has no channels")
 		return
 	}
@@ -39,6 +40,7 @@ func (r *Reconciler) index(s *scope) {
 		s.countFiles(got.reports)
 		rejected = s.rejectedFiles(got.reports)
 	}
+	troubled := s.dependencies(got)
 	switch {
 	case got.err != nil:
 		s.conds.False(kind, v1alpha1.ReasonIndexFailed, firstLine(got.err)+"; it is tried again")
@@ -46,10 +48,14 @@ func (r *Reconciler) index(s *scope) {
 		s.conds.False(kind, v1alpha1.ReasonMirrorBehind, firstLine(got.mirrorErr())+"; the primary is up to date, the mirror is tried again")
 	case got.purgeErr() != nil:
 		s.conds.False(kind, v1alpha1.ReasonPurgePending, firstLine(got.purgeErr())+"; the pages are published, the CDN may still serve old ones")
+	case got.removalErr() != nil:
+		s.conds.False(kind, v1alpha1.ReasonRetentionFailed, firstLine(got.removalErr())+"; every page is up to date, the removal is tried again")
 	case got.pending() > 0:
-		s.conds.Unknown(kind, v1alpha1.ReasonIndexSyncing, fmt.Sprintf("%d files are still to be judged", got.pending()))
+		s.conds.Unknown(kind, v1alpha1.ReasonIndexSyncing, got.progress())
 	case rejected > 0:
 		s.conds.True(kind, v1alpha1.ReasonFilesRejected, fmt.Sprintf("every page is up to date; %d uploaded files are left out, see status.rejectedFiles", rejected))
+	case troubled > 0:
+		s.conds.True(kind, v1alpha1.ReasonDependencyTrouble, fmt.Sprintf("every page is up to date; %d dependencies need attention, see status.dependencies", troubled))
 	default:
 		s.conds.True(kind, v1alpha1.ReasonIndexPublished, "every page is up to date")
 	}
@@ -67,22 +73,9 @@ func (s *scope) channelStatus(base string) {
 		platform, url := s.lane.Spec.Platform, layout.IndexURL(base, s.lane.Spec.Platform, channel.Name)
 		c := old[channel.Name]
 		c.Name, c.Prefix, c.IndexURL = channel.Name, layout.WheelPrefix(platform, channel.Name), url
-		c.InstallCommand = installCommand(s.lane.Spec.Packages, channel.Name, url)
+		c.InstallCommand = pages.PipCommand(s.lane.Spec.Packages, channel.Name, url)
 		status.Channels = append(status.Channels, c)
 	}
-}
-
-// installCommand is what a user types to install the lane's first package.
-func installCommand(packages []string, channel v1alpha1.ChannelName, url string) string {
-	i := slices.IndexFunc(packages, func(p string) bool { return p != v1alpha1.LibtorchPackage })
-	if i < 0 {
-		return ""
-	}
-	pre := ""
-	if channel != v1alpha1.ChannelRelease {
-		pre = "--pre "
-	}
-	return "pip install " + pre + packages[i] + " --extra-index-url " + url
 }
 
 func (s *scope) countFiles(reports []index.Report) {
@@ -98,21 +91,36 @@ func (s *scope) countFiles(reports []index.Report) {
 			if !report.LastUpload.IsZero() {
 				c.LastUpload = &metav1.Time{Time: report.LastUpload.Truncate(time.Second)}
 			}
+			c.Retention = retentionOf(report.Due)
 		}
 	}
 	status.FilesCount = count(total)
 }
 
+// retentionOf is the preview of what retention is about to remove.
+func retentionOf(due index.Due) v1alpha1.RetentionStatus {
+	if due.Count == 0 {
+		return v1alpha1.RetentionStatus{}
+	}
+	return v1alpha1.RetentionStatus{
+		DueFiles: count(due.Count), DueBytes: &due.Bytes, Keys: due.Keys,
+		DueSince:  &metav1.Time{Time: due.Since.Truncate(time.Second)},
+		RemovesAt: &metav1.Time{Time: due.Expires.Truncate(time.Second)},
+	}
+}
+
 // rejectedFiles lists what was left out, cut to what a status may hold.
 func (s *scope) rejectedFiles(reports []index.Report) int {
 	var all []index.Rejected
+	total := 0
 	for _, report := range reports {
 		all = append(all, report.Rejected...)
+		total += report.RejectedCount()
 	}
 	slices.SortFunc(all, func(a, b index.Rejected) int { return cmp.Compare(a.Key, b.Key) })
 	all = slices.CompactFunc(all, func(a, b index.Rejected) bool { return a.Key == b.Key }) // The list is keyed.
 	status := &s.lane.Status
-	status.RejectedFiles, status.RejectedFilesCount = nil, count(len(all))
+	status.RejectedFiles, status.RejectedFilesCount = nil, count(total)
 	for i, f := range all {
 		if i == v1alpha1.MaxRejectedFiles {
 			break
@@ -121,7 +129,7 @@ func (s *scope) rejectedFiles(reports []index.Report) int {
 			Key: reconcilekit.Cut(f.Key, 1024), Reason: reconcilekit.Cut(f.Reason, 64), Message: reconcilekit.Cut(f.Message, 512),
 		})
 	}
-	return len(all)
+	return total
 }
 
 func count(n int) *int32 {

@@ -306,6 +306,15 @@ func (r *roles) Apply(_ context.Context, lane *v1alpha1.PlatformLane, role acces
 	return r.seen, nil
 }
 
+func (r *roles) Observe(_ context.Context, lane *v1alpha1.PlatformLane, _ string) (ackrole.Observation, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.applied[lane.Namespace]; !ok {
+		return ackrole.Observation{State: ackrole.Missing}, r.err
+	}
+	return r.seen, r.err
+}
+
 func (r *roles) Delete(_ context.Context, lane *v1alpha1.PlatformLane, name string) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

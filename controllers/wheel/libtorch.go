@@ -1,6 +1,7 @@
 package wheel
 
 import (
+	"context"
 	"regexp"
 	"strings"
 
@@ -52,4 +53,26 @@ func ParseLibtorchFilename(name string) (LibtorchFilename, error) {
 		return LibtorchFilename{}, reject(ReasonFilenameVersion, "%s: %v", quote(name), err)
 	}
 	return f, nil
+}
+
+// JudgeArchive decides whether a libtorch archive may be listed: by its name,
+// its size and the archive's directory, with the same bounded reads as [Judge].
+// It has no metadata to agree with. Errors are those of Judge.
+func JudgeArchive(ctx context.Context, file File, rules Rules) (LibtorchFilename, error) {
+	name, err := CheckArchive(file.Name, file.Size, rules)
+	if err != nil {
+		return LibtorchFilename{}, err
+	}
+	src := &source{file: file}
+	dir, err := openDirectory(ctx, src)
+	if err == nil {
+		err = checkEntries(dir.entries, file.Size)
+	}
+	if err == nil {
+		err = checkLayout(ctx, src, dir)
+	}
+	if err != nil {
+		return LibtorchFilename{}, err
+	}
+	return name, nil
 }

@@ -56,7 +56,7 @@ func owned(mode v1alpha1.YankMode) []string {
 
 // stalled are the reasons that only a person can mend.
 var stalled = []string{
-	v1alpha1.ReasonInvalidSelector, v1alpha1.ReasonObjectLocked,
+	v1alpha1.ReasonInvalidSelector, v1alpha1.ReasonObjectLocked, v1alpha1.ReasonHostedElsewhere,
 }
 
 // +kubebuilder:rbac:groups=distribution.pytorch.org,resources=yanks,verbs=get;list;watch;update;patch

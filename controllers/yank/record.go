@@ -63,7 +63,10 @@ type Artifact struct {
 	SizeBytes int64                `json:"sizeBytes"`
 	ETag      string               `json:"etag,omitempty"`
 	VersionID string               `json:"versionID,omitempty"`
-	Uploaded  time.Time            `json:"uploaded"`
+	// URL of a file that the lane only linked to: its bytes are another index's,
+	// and no Yank reaches them.
+	URL      string    `json:"url,omitempty"`
+	Uploaded time.Time `json:"uploaded"`
 
 	// Mode is how far these times speak of.
 	Mode       v1alpha1.YankMode `json:"mode"`
@@ -136,7 +139,7 @@ func (r *Record) find(key string) *Artifact {
 func (r *Record) enter(key string, c *catalog.Catalog, f *catalog.File, mode v1alpha1.YankMode) {
 	fresh := Artifact{
 		Key: key, Channel: c.Channel, Project: c.Project, SHA256: f.SHA256, SizeBytes: f.Size,
-		ETag: f.ETag, VersionID: f.VersionID, Uploaded: f.UploadTime, Mode: mode,
+		ETag: f.ETag, VersionID: f.VersionID, URL: f.URL(), Uploaded: f.UploadTime, Mode: mode,
 	}
 	have := r.find(key)
 	if have == nil {
@@ -151,6 +154,9 @@ func (r *Record) enter(key string, c *catalog.Catalog, f *catalog.File, mode v1a
 	fresh.Stores = have.Stores // What was destroyed or hidden before stays on record.
 	if fresh.SHA256 == "" {
 		fresh.SHA256 = have.SHA256
+	}
+	if f.State == catalog.StateGone {
+		fresh.URL = have.URL // What was another index's does not become the lane's by going.
 	}
 	*have = fresh
 }

@@ -177,8 +177,8 @@ var errBytesChanged = errors.New("the stored bytes no longer have the recorded h
 // was recorded when it was taken back; that is looked at everywhere before
 // anything can be read anywhere.
 func (r *Reconciler) restoreBytes(ctx context.Context, c *catalog.Catalog, f *catalog.File, mine catalog.Tombstone) error {
-	if !mine.Mode.BlocksAccess() {
-		return nil
+	if !mine.Mode.BlocksAccess() || f.Link != nil {
+		return nil // Nothing was hidden.
 	}
 	for _, other := range f.Tombstones {
 		if other.UID != mine.UID && other.Mode.BlocksAccess() {

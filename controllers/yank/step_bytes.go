@@ -29,7 +29,7 @@ func (r *Reconciler) removeBytes(ctx context.Context, s *scope) (bool, time.Dura
 	if kind == "" {
 		return true, 0, nil
 	}
-	waiting := s.record.pending(func(a *Artifact) bool { return a.Bytes.IsZero() })
+	waiting := s.record.pending(func(a *Artifact) bool { return a.Bytes.IsZero() && a.URL == "" })
 	if len(waiting) > 0 {
 		locked, err := r.removeAll(ctx, s, waiting)
 		if err != nil {
@@ -40,6 +40,10 @@ func (r *Reconciler) removeBytes(ctx context.Context, s *scope) (bool, time.Dura
 			s.conds.False(kind, v1alpha1.ReasonObjectLocked, first(locked)+"; the files are off the index and out of reach, but these bytes stay until their retention ends or somebody with the right to lifts it")
 			return true, 0, nil
 		}
+	}
+	if linked := s.record.pending(func(a *Artifact) bool { return a.URL != "" }); len(linked) > 0 {
+		s.conds.False(kind, v1alpha1.ReasonHostedElsewhere, fmt.Sprintf("%s of %d only linked to, for example %s: off this lane's index, but the bytes are another index's and can still be fetched there; ask that index to take them down", files(len(linked)), len(s.record.Artifacts), linked[0].URL))
+		return true, 0, nil
 	}
 	if s.mode() == v1alpha1.YankHardDelete {
 		s.conds.True(kind, v1alpha1.ReasonDestroyed, files(len(s.record.Artifacts))+": no version and no unfinished upload is left in any store")

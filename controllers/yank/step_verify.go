@@ -202,6 +202,9 @@ func (r *Reconciler) probeFiles(ctx context.Context, waiting []*Artifact) {
 	var questions []question
 	for _, a := range waiting {
 		a.Probes = nil
+		if a.URL != "" {
+			continue // It is not asked for where another index says it lies.
+		}
 		for _, target := range r.Engine.Targets() {
 			for _, u := range addresses(target, a) {
 				questions = append(questions, question{a, u})

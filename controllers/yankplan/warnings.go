@@ -14,7 +14,7 @@ func warn(artifacts []Artifact, outlooks []*outlook, elsewhere map[string][]stri
 	if len(artifacts) == 0 {
 		return []string{"No file matches now; once the Yank is executed it takes back whatever matches later."}
 	}
-	out := slices.Concat(warnEverything(outlooks), warnEmpty(outlooks), warnElsewhere(artifacts, elsewhere), warnPins(outlooks))
+	out := slices.Concat(warnEverything(outlooks), warnLinked(artifacts, outlooks), warnEmpty(outlooks), warnElsewhere(artifacts, elsewhere), warnPins(outlooks))
 	if len(out) > MaxWarnings {
 		left := len(out) - MaxWarnings + 1
 		out = append(out[:MaxWarnings-1], fmt.Sprintf("%d more warnings are left out.", left))
@@ -50,6 +50,26 @@ func warnEverything(outlooks []*outlook) (out []string) {
 		}
 	}
 	return out
+}
+
+// warnLinked says which files are not the lane's to take away.
+func warnLinked(artifacts []Artifact, outlooks []*outlook) []string {
+	if len(outlooks) == 0 || !outlooks[0].mode.BlocksAccess() {
+		return nil
+	}
+	linked := slices.DeleteFunc(slices.Clone(artifacts), func(a Artifact) bool { return a.File.Link == nil })
+	if len(linked) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s only linked to, for example %.100q: another index publishes the bytes, so they go off this lane's pages and can still be fetched there; IndexRemoval does the same.", are(len(linked)), linked[0].File.Name)}
+}
+
+// are says how many files are something.
+func are(n int) string {
+	if n == 1 {
+		return "1 file is"
+	}
+	return fmt.Sprintf("%d files are", n)
 }
 
 // warnEmpty names the pages that installers would find nothing on.

@@ -25,12 +25,12 @@ func sqsClient(i *sandbox.Info, id, secret string) *sqs.Client {
 // What happens in the bucket arrives in the queue, as S3 would put it.
 func TestEvents(t *testing.T) {
 	stack := sharedStack(t)
-	operator := operatorS3(&stack.Info)
+	root := rootS3(&stack.Info)
 	key := "whl/events/torch-1.0+events.whl"
-	if _, err := put(t, operator, sandbox.Bucket, key, "x"); err != nil {
+	if _, err := put(t, root, sandbox.Bucket, key, "x"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := operator.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(sandbox.Bucket), Key: &key}); err != nil {
+	if _, err := root.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(sandbox.Bucket), Key: &key}); err != nil {
 		t.Fatal(err)
 	}
 	queue := sqsClient(&stack.Info, stack.OperatorAccessKeyID, stack.OperatorSecretAccessKey)
@@ -124,7 +124,7 @@ func TestTheEdgeChecksCallers(t *testing.T) {
 		"wrong secret": {stack.OperatorAccessKeyID, "wrong", "AccessDeniedException"},
 		"unknown key":  {"AKIA0000000000000000", "wrong", "AccessDeniedException"},
 	} {
-		_, err := sqsClient(&stack.Info, c.id, c.secret).GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &stack.QueueURL})
+		_, err := sqsClient(&stack.Info, c.id, c.secret).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &stack.QueueURL})
 		if c.want == "" && err != nil || c.want != "" && code(err) != c.want {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}

@@ -73,6 +73,11 @@ func operatorS3(i *sandbox.Info) *s3.Client {
 	return s3Client(i, i.OperatorAccessKeyID, i.OperatorSecretAccessKey, "")
 }
 
+// rootS3 may write what the operator may not: files.
+func rootS3(i *sandbox.Info) *s3.Client {
+	return s3Client(i, i.RootAccessKeyID, i.RootSecretAccessKey, "")
+}
+
 // job is the workflow job that the test's roles trust.
 var job = sandbox.Claims{
 	Repository: "acme/torch-spyre", RepositoryID: "42", RepositoryOwnerID: "7",
@@ -89,7 +94,7 @@ func assume(t *testing.T, i *sandbox.Info, role string, claims sandbox.Claims) (
 	}
 	client := sts.New(sts.Options{Region: i.Region, BaseEndpoint: aws.String(i.STSEndpoint), RetryMaxAttempts: 1})
 	out, err := client.AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: aws.String("arn:aws:iam::" + i.AccountID + ":role/lanes/" + role), RoleSessionName: aws.String("job-1"), WebIdentityToken: &token,
+		RoleArn: aws.String("arn:aws:iam::" + i.AccountID + ":role/platform-lanes/" + role), RoleSessionName: aws.String("job-1"), WebIdentityToken: &token,
 	})
 	if err != nil {
 		return nil, err
@@ -147,7 +152,7 @@ func newRole(t *testing.T, i *sandbox.Info, name string, statements ...object) *
 		"apiVersion": "iam.services.k8s.aws/v1alpha1", "kind": "Role",
 		"metadata": object{"name": name, "namespace": "default"},
 		"spec": object{
-			"name": name, "path": "/lanes/", "maxSessionDuration": int64(3600), "description": "a lane",
+			"name": name, "path": "/platform-lanes/", "maxSessionDuration": int64(3600), "description": "a lane",
 			"tags":                     []any{object{"key": "platform", "value": "spyre"}},
 			"assumeRolePolicyDocument": trust,
 			"inlinePolicies":           object{"lane": policyDocument(t, statements...)},

@@ -46,6 +46,8 @@ func (i *Info) OperatorConfig(edit func(*operatorconfig.Config)) ([]byte, error)
 			Bucket: i.MirrorBucket, Endpoint: i.S3Endpoint, CredentialsFile: credentials, PublicBaseURLs: []string{i.MirrorURL},
 		}}},
 		CDN:           operatorconfig.CDN{CloudFrontDistributionID: i.DistributionID, Endpoint: i.CloudFrontEndpoint, CredentialsFile: credentials},
+		Roles:         operatorconfig.Roles{PermissionsBoundaryARN: "arn:aws:iam::" + i.AccountID + ":policy/platform-lane-boundary"},
+		AccessKeys:    operatorconfig.AccessKeys{Mode: operatorconfig.AccessKeysEnabled, Endpoint: i.IAMEndpoint, CredentialsFile: credentials},
 		GitHubIssuer:  i.OIDCIssuer,
 		OIDCProviders: []operatorconfig.OIDCProvider{{Issuer: i.OIDCIssuer, ARN: i.OIDCProviderARN}},
 		Events:        operatorconfig.Events{QueueURL: i.QueueURL, Endpoint: i.SQSEndpoint, CredentialsFile: credentials},

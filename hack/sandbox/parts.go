@@ -107,8 +107,16 @@ func (s *Stack) edgeCommand() (func() *exec.Cmd, error) {
 	if err := os.MkdirAll(s.path("edge"), 0o700); err != nil {
 		return nil, err
 	}
+	root, err := RepositoryRoot()
+	if err != nil {
+		return nil, err
+	}
 	config := s.path("edge", "config.json")
-	if err := writeJSON(config, s.edgeConfig()); err != nil {
+	contents, err := s.edgeConfig(filepath.Join(root, "config", "cdn"))
+	if err != nil {
+		return nil, err
+	}
+	if err := writeJSON(config, contents); err != nil {
 		return nil, err
 	}
 	return program(s.path("edge"), s.binaries.Edge, "-config", config), nil
@@ -117,7 +125,7 @@ func (s *Stack) edgeCommand() (func() *exec.Cmd, error) {
 func (s *Stack) ackCommand() func() *exec.Cmd {
 	user := s.settings.Users[ackUser]
 	return func() *exec.Cmd {
-		cmd := exec.Command(s.binaries.ACK,
+		cmd := exec.Command(s.binaries.ACK, append([]string{
 			"--aws-region", Region,
 			"--aws-endpoint-url", s.IAMEndpoint, "--aws-identity-endpoint-url", s.STSEndpoint,
 			"--allow-unsafe-aws-endpoint-urls",
@@ -126,7 +134,7 @@ func (s *Stack) ackCommand() func() *exec.Cmd {
 			"--deletion-policy", "delete", "--reconcile-resources", "Role",
 			"--reconcile-default-max-concurrent-syncs", "4",
 			"--log-level", "info",
-		)
+		}, s.ackFlags...)...)
 		cmd.Dir = s.Dir
 		cmd.Env = environment(
 			"KUBECONFIG="+s.path("ack.kubeconfig"),
@@ -141,65 +149,13 @@ func (s *Stack) path(elem ...string) string {
 	return filepath.Join(append([]string{s.Dir}, elem...)...)
 }
 
-// statement is one statement of a policy document.
-type statement struct {
-	Sid      string
-	Effect   string
-	Action   []string
-	Resource []string
-}
-
-func document(statements ...statement) map[string]any {
-	return map[string]any{"Version": "2012-10-17", "Statement": statements}
-}
-
-// operatorPolicy is what the operator's own credential needs: everything about
-// objects in the two buckets, and nothing about the buckets themselves.
-func operatorPolicy() map[string]any {
-	var buckets, objects []string
-	for _, bucket := range []string{Bucket, MirrorBucket, UnversionedBucket} {
-		buckets = append(buckets, "arn:aws:s3:::"+bucket)
-		objects = append(objects, "arn:aws:s3:::"+bucket+"/*")
-	}
-	return document(
-		statement{Sid: "Buckets", Effect: "Allow", Resource: buckets, Action: []string{
-			"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads",
-			"s3:GetBucketVersioning", "s3:GetBucketLocation",
-		}},
-		statement{Sid: "Objects", Effect: "Allow", Resource: objects, Action: []string{
-			"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes",
-			"s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:GetObjectRetention", "s3:GetObjectLegalHold",
-			"s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectVersionTagging",
-			"s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging",
-			"s3:DeleteObject", "s3:DeleteObjectVersion",
-			"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts",
-		}},
-		statement{Sid: "CDN", Effect: "Allow",
-			Action:   []string{"cloudfront:CreateInvalidation", "cloudfront:GetInvalidation", "cloudfront:ListInvalidations"},
-			Resource: []string{"arn:aws:cloudfront::" + AccountID + ":distribution/" + DistributionID}},
-		statement{Sid: "Events", Effect: "Allow",
-			Action: []string{
-				"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
-				"sqs:GetQueueAttributes", "sqs:GetQueueUrl",
-			},
-			Resource: []string{"arn:aws:sqs:" + Region + ":" + AccountID + ":" + QueueName}},
-	)
-}
-
-// ackPolicy is what ACK's iam-controller needs to manage roles.
-func ackPolicy() map[string]any {
-	return document(statement{Sid: "Roles", Effect: "Allow", Resource: []string{"*"}, Action: []string{
-		"iam:GetRole", "iam:CreateRole", "iam:DeleteRole", "iam:UpdateRole", "iam:UpdateAssumeRolePolicy",
-		"iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary",
-		"iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy", "iam:DeleteRolePolicy",
-		"iam:ListAttachedRolePolicies", "iam:AttachRolePolicy", "iam:DetachRolePolicy",
-		"iam:ListRoleTags", "iam:TagRole", "iam:UntagRole",
-	}})
-}
-
 // edgeConfig is the edge's configuration file; the edge refuses fields that it
-// does not know.
-func (s *Stack) edgeConfig() map[string]any {
+// does not know. functions is the folder of the CDN's functions.
+func (s *Stack) edgeConfig(functions string) (map[string]any, error) {
+	policies, err := s.policies()
+	if err != nil {
+		return nil, err
+	}
 	listen := map[string]string{}
 	for field, port := range map[string]string{
 		"iam": "iam", "oidc": "oidc", "s3": "s3", "cdn": "cdn", "mirror": "mirror",
@@ -210,9 +166,9 @@ func (s *Stack) edgeConfig() map[string]any {
 	key := func(k accessKey) map[string]any {
 		return map[string]any{"accessKeyID": k.ID, "secretAccessKey": k.Secret}
 	}
-	user := func(name string, policy map[string]any) map[string]any {
+	user := func(name string) map[string]any {
 		u := key(s.settings.Users[name])
-		u["name"], u["policy"] = name, policy
+		u["name"], u["policies"] = name, policies[name]
 		return u
 	}
 	bucket := func(name string, versioned bool) map[string]any {
@@ -228,11 +184,15 @@ func (s *Stack) edgeConfig() map[string]any {
 		},
 		"sockets":       map[string]any{"iam": iamSocket, "authorization": authorizationSocket, "evaluator": evaluatorSocket},
 		"root":          key(s.settings.Root),
-		"users":         []any{user(operatorUser, operatorPolicy()), user(ackUser, ackPolicy())},
+		"users":         []any{user(operatorUser), user(ackUser)},
 		"buckets":       []any{bucket(Bucket, true), bucket(MirrorBucket, true), bucket(UnversionedBucket, false)},
 		"primaryBucket": Bucket, "mirrorBucket": MirrorBucket,
 		"distributionID": DistributionID, "queueName": QueueName, "audiences": []string{Audience},
-	}
+		"functions": map[string]string{
+			"viewerRequest":  filepath.Join(functions, "viewer-request.js"),
+			"viewerResponse": filepath.Join(functions, "viewer-response.js"),
+		},
+	}, nil
 }
 
 // checkDir refuses folders that the stack could not use.

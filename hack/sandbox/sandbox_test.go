@@ -39,7 +39,7 @@ func TestAFolderGoesOnWhereItStopped(t *testing.T) {
 	if err := kube(t, first).Create(t.Context(), configMap); err != nil {
 		t.Fatal(err)
 	}
-	written, err := put(t, operatorS3(&first.Info), sandbox.Bucket, "whl/kept", "bytes")
+	written, err := put(t, rootS3(&first.Info), sandbox.Bucket, "whl/kept", "bytes")
 	if err != nil {
 		t.Fatal(err)
 	}

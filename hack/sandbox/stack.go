@@ -25,6 +25,9 @@ type Options struct {
 	Dir string
 	// Out gets progress in plain words; nil discards it.
 	Out io.Writer
+	// ACKFlags are further flags for ACK's iam-controller; they win over the
+	// stack's own.
+	ACKFlags []string
 }
 
 // Stack is a running stack. Its methods are safe for concurrent use.
@@ -32,6 +35,7 @@ type Stack struct {
 	Info
 
 	out      io.Writer
+	ackFlags []string
 	binaries Binaries
 	settings *settings
 	pki      *pki
@@ -80,7 +84,7 @@ func open(o Options, binaries Binaries) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{out: o.Out, binaries: binaries, unlock: unlock}
+	s := &Stack{out: o.Out, ackFlags: o.ACKFlags, binaries: binaries, unlock: unlock}
 	if err := s.prepare(dir); err != nil {
 		unlock()
 		return nil, err

@@ -29,7 +29,7 @@ spec:
   - name: gitlab
     oidc: {issuer: https://gitlab.com, audience: a, subjects: [abcd], claims: [{key: project_id, values: ["1"]}]}
   - name: key
-    accessKey: {rotationDays: 30}
+    accessKey: {rotationDays: 30, overlapHours: 24}
   access: Active
   latestSupportedRelease: "2.9"
   maintainers: [{name: a, email: a@b.example, gitHub: c}]
@@ -41,12 +41,15 @@ status:
   conditions: [{type: Ready, status: "True", reason: Ready, message: m, observedGeneration: 1, lastTransitionTime: "2026-01-01T00:00:00Z"}]
   observedGeneration: 1
   role: {name: r, arn: a}
+  accessKey: {userName: u, secretName: s, keyID: k, createdAt: "2026-01-01T00:00:00Z", rotatesAt: "2026-01-01T00:00:00Z", previousKeyID: k, previousExpiresAt: "2026-01-01T00:00:00Z"}
   access: Active
+  accessChange: {access: Active, by: b, reason: r, time: "2026-01-01T00:00:00Z"}
   publishesTo: nightly,release
   sessionsNotBefore: "2026-01-01T00:00:00Z"
-  channels: [{name: nightly, prefix: p, indexURL: i, installCommand: c, projects: 1, files: 1, lastUpload: "2026-01-01T00:00:00Z"}]
+  channels: [{name: nightly, prefix: p, indexURL: i, installCommand: c, projects: 1, files: 1, lastUpload: "2026-01-01T00:00:00Z", retention: {dueFiles: 1, dueBytes: 1, dueSince: "2026-01-01T00:00:00Z", removesAt: "2026-01-01T00:00:00Z", keys: [k]}}]
   rejectedFiles: [{key: k, reason: r, message: m}]
   rejectedFilesCount: 1
+  dependencies: [{project: p, files: 1, lastRefreshed: "2026-01-01T00:00:00Z", message: m}]
   filesCount: 1
 `
 	wholeYank = `

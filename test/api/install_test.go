@@ -178,6 +178,25 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// TestTheOperatorSeesSecretsWhereItIsLet: it may touch no Secret of the cluster,
+// and where its role is bound it may neither list nor watch them.
+func TestTheOperatorSeesSecretsWhereItIsLet(t *testing.T) {
+	install(t)
+	namespace := newNamespace(t)
+	operator := "system:serviceaccount:" + operatorNamespace + ":platform-lane-operator"
+	verbs := map[string]bool{"get": true, "create": true, "patch": true, "delete": true, "list": false, "watch": false, "update": false, "deletecollection": false}
+	for _, bound := range []bool{false, true} {
+		if bound {
+			bind(t, namespace, "platform-lane-operator-access-keys", operator)
+		}
+		for verb, needed := range verbs {
+			for where, let := range map[string]bool{namespace: bound && needed, operatorNamespace: false, "": false} {
+				ask(t, operator, nil, authorizationv1.ResourceAttributes{Verb: verb, Resource: "secrets", Namespace: where}, let)
+			}
+		}
+	}
+}
+
 func bind(t *testing.T, namespace, role, user string) {
 	t.Helper()
 	object := map[string]any{

@@ -3,7 +3,7 @@ package api
 // The messages, as users see them.
 const (
 	saysPlatform      = "platform must be 2 to 31 lower-case ASCII letters and digits and start with a letter, because it becomes a storage prefix and a wheel's local version label"
-	saysReserved      = "platform is a name that download.pytorch.org uses itself (nightly, test, variant, preview, cpu, xpu, libtorch, platforms, cu…, rocm…); choose the vendor's own name"
+	saysReserved      = "platform is a name that download.pytorch.org uses itself (nightly, test, release, variant, preview, cpu, xpu, libtorch, platforms, pytorch, cu…, rocm…); choose the vendor's own name"
 	saysShadows       = "platform is the name of a project in the root index and would shadow its page; choose the vendor's own name"
 	saysRetentionDays = "retentionDays applies to the nightly channel only; remove it, or use keepVersions (any channel) or retainSeries (release)"
 	saysRetainSeries  = "retainSeries applies to the release channel only; remove it, or use keepVersions (any channel) or retentionDays (nightly)"
@@ -11,6 +11,7 @@ const (
 	saysPublisherName = "a publisher's name is lower-case ASCII letters, digits and hyphens, and starts and ends with a letter or digit"
 	saysPublisherKind = "a publisher is exactly one of gitHubActions, oidc and accessKey; split it into several publishers"
 	saysAccessKeys    = "a lane may have at most one accessKey publisher; remove the others, or let them publish through OIDC"
+	saysOverlap       = "overlapHours must be shorter than rotationDays (24 hours each); for rotationDays 1 set overlapHours to 12, for example"
 	saysAnyBranch     = "set environment, refs or both; otherwise every branch and pull request of the repository could publish"
 	saysRepository    = "repository is owner/name, for example ibm-aiu/torch-spyre, without wildcards"
 	saysEnvironment   = "environment is the plain name of a GitHub environment: letters, digits, spaces, dots, hyphens and underscores, without wildcards"
@@ -19,7 +20,7 @@ const (
 	saysIssuer        = "issuer is the token issuer's URL as it stands in the iss claim, for example https://gitlab.com, without query or fragment"
 	saysAudience      = "audience is one exact value, without wildcards"
 	saysSubject       = "a subject names the project, for example project_path:group/project:ref_type:branch:ref:main; a * is allowed at its end only, and behind two parts at least (project_path:group/*)"
-	saysClaimKey      = "key is the name of a claim like project_id; sub, aud and iss have fields of their own"
+	saysClaimKey      = "key is the name of a claim like project_id or oidc.circleci.com/project-id; sub, aud and iss have fields of their own"
 	saysClaimValue    = "a claim's value is exact: letters, digits and . _ : / @ = + -, without wildcards"
 	saysRelease       = "latestSupportedRelease is a release like 2.9 or 2.9.1, without a leading v"
 	saysEmail         = "email must be one address of the form name@example.com"
@@ -42,7 +43,7 @@ func platforms(good ...string) (table []goodManifest) {
 	return table
 }
 
-var goodLanes = append(platforms("spyre", "rbln", "tt", "npu910", "cuda", "cu12x", "testing", "a234567890123456789012345678901"), []goodManifest{
+var goodLanes = append(platforms("spyre", "rbln", "tt", "npu910", "cuda", "cux", "testing", "a234567890123456789012345678901"), []goodManifest{
 	{"admitted only", ""},
 	{"every channel", "channels: [{name: nightly, retentionDays: 1}, {name: test, keepVersions: 1}, {name: release, retainSeries: 1, keepVersions: 2}]"},
 	{"packages", "packages: [torch, libtorch, torch-tensorrt, a, '7z']"},
@@ -52,9 +53,11 @@ var goodLanes = append(platforms("spyre", "rbln", "tt", "npu910", "cuda", "cu12x
 	{"oidc on loopback", oidc + "issuer: 'http://127.0.0.1:8080/realm', subjects: ['project_path:g/p:ref_type:branch:ref:*', 'project_path:group/*', 'org/1a/project/2b/*', repo+x]}}]"},
 	{"oidc claims", oidc + "issuer: https://gitlab.com, subjects: [abcd], audience: 'https://a.example', claims: [{key: project_id, values: ['1', a b]}]}}]"},
 	{"one access key", "publishers: [{name: a, accessKey: {}}, {name: b, oidc: {issuer: https://gitlab.com, subjects: [abcd]}}]"},
+	{"an access key for a day", "publishers: [{name: a, accessKey: {rotationDays: 1, overlapHours: 23}}]"},
 	{"suspended", "access: Suspended"},
 	{"releases", "latestSupportedRelease: '2.10.1'"},
 	{"maintainer", "maintainers: [{name: Änne, email: a@b.example, gitHub: pytorch/release-team}]"},
+	{"claim of CircleCI", oidc + "issuer: 'https://oidc.circleci.com/org/1', subjects: [abcd], claims: [{key: oidc.circleci.com/project-id, values: ['1']}]}}]"},
 	{"dependency", "dependencies: [{project: sympy, indexURL: 'https://download.pytorch.org/whl/'}]"},
 }...)
 
@@ -110,6 +113,8 @@ var badLanes = []badManifest{
 	{"publisher of no kind", "publishers: [{name: a}]", "spec.publishers[0]", saysPublisherKind},
 	{"publisher of two kinds", "publishers: [{name: a, accessKey: {}, oidc: {issuer: https://gitlab.com, subjects: [abcd]}}]", "spec.publishers[0]", saysPublisherKind},
 	{"two access keys", "publishers: [{name: a, accessKey: {}}, {name: b, accessKey: {}}]", "spec", saysAccessKeys},
+	{"overlap as long as the rotation", "publishers: [{name: a, accessKey: {rotationDays: 2, overlapHours: 48}}]", "spec.publishers[0].accessKey", saysOverlap},
+	{"default overlap of a daily rotation", "publishers: [{name: a, accessKey: {rotationDays: 1}}]", "spec.publishers[0].accessKey", saysOverlap},
 
 	{"any branch", actions + "repository: a/b}}]", "spec.publishers[0].gitHubActions", saysAnyBranch},
 	{"repository without owner", actions + "repository: torch-spyre, environment: e}}]", "spec.publishers[0].gitHubActions.repository", saysRepository},
@@ -154,6 +159,8 @@ var badLanes = []badManifest{
 	{"subject wildcard in the middle", oidc + "issuer: https://gitlab.com, subjects: ['project_path:*/p:ref:main']}}]", "spec.publishers[0].oidc.subjects[0]", saysSubject},
 	{"subject one-character wildcard", oidc + "issuer: https://gitlab.com, subjects: ['project_path:a/p?']}}]", "spec.publishers[0].oidc.subjects[0]", saysSubject},
 	{"subject with policy variable", oidc + "issuer: https://gitlab.com, subjects: ['proj${aws:x}']}}]", "spec.publishers[0].oidc.subjects[0]", saysSubject},
+	{"claim in capitals", oidc + "issuer: https://gitlab.com, subjects: [abcd], claims: [{key: Project, values: [a]}]}}]", "spec.publishers[0].oidc.claims[0].key", saysClaimKey},
+	{"claim with a policy variable", oidc + "issuer: https://gitlab.com, subjects: [abcd], claims: [{key: 'a${aws:x}', values: [a]}]}}]", "spec.publishers[0].oidc.claims[0].key", saysClaimKey},
 	{"claim sub", oidc + "issuer: https://gitlab.com, subjects: [abcd], claims: [{key: sub, values: [a]}]}}]", "spec.publishers[0].oidc.claims[0].key", saysClaimKey},
 	{"claim with colon", oidc + "issuer: https://gitlab.com, subjects: [abcd], claims: [{key: 'gitlab.com:sub', values: [a]}]}}]", "spec.publishers[0].oidc.claims[0].key", saysClaimKey},
 	{"claim value wildcard", oidc + "issuer: https://gitlab.com, subjects: [abcd], claims: [{key: project_id, values: ['1*']}]}}]", "spec.publishers[0].oidc.claims[0].values[0]", saysClaimValue},
@@ -168,6 +175,7 @@ var badLanes = []badManifest{
 	{"http index", "dependencies: [{project: sympy, indexURL: 'http://index.example.com/simple/'}]", "spec.dependencies[0].indexURL", saysIndexURL},
 	{"index with password", "dependencies: [{project: sympy, indexURL: 'https://u:p@index.example.com/simple/'}]", "spec.dependencies[0].indexURL", saysIndexURL},
 	{"index with query", "dependencies: [{project: sympy, indexURL: 'https://index.example.com/simple/?x'}]", "spec.dependencies[0].indexURL", saysIndexURL},
+	{"dependency that is a package", "dependencies: [{project: torch, indexURL: 'https://index.example.com/simple/'}]", "spec", "a project is either one of the lane's packages or published by another index; remove it from packages or from dependencies"},
 	{"project not normalised", "dependencies: [{project: Typing_Extensions, indexURL: 'https://index.example.com/simple/'}]", "spec.dependencies[0].project", saysProject},
 
 	{"no platform", "platform: null", "spec.platform", "Required value"},

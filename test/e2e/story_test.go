@@ -8,10 +8,12 @@ import (
 	"github.com/pytorch/platform-lane-operator/test/story"
 )
 
-// The story's chapters build on each other, and so do their steps.
+// The story's chapters build on each other, and so do their steps. After each the
+// published index is checked against the specifications.
 var _ = Describe("The story", Ordered, func() {
 	var w *story.World
 	BeforeAll(func() { w = open(sandbox.OperatorOptions{}) })
+	lint := linter{prefixes: map[string]string{}}
 
 	// The tree is built before the world is: only the titles are needed then.
 	for i, chapter := range (&story.World{}).Chapters() {
@@ -23,6 +25,7 @@ var _ = Describe("The story", Ordered, func() {
 					Expect(err).NotTo(HaveOccurred())
 				})
 			}
+			It("leaves an index without errors", func(ctx SpecContext) { lint.check(ctx, w) })
 		})
 	}
 })

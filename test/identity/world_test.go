@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"testing"
@@ -32,6 +33,9 @@ import (
 )
 
 var stack *sandbox.Stack
+
+// web is every session's HTTP client: one pool of connections for all of them.
+var web = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -109,14 +113,19 @@ func newVendor(t *testing.T, platform string) *vendor {
 	}
 }
 
-func (v *vendor) render() access.Role {
-	v.t.Helper()
-	role, err := access.Render(v.lane, access.Settings{
-		AccountID: stack.AccountID, Bucket: stack.Bucket, RolePath: "/lanes/", RolePrefix: "lane-",
+// settings are the account's, as the operator's configuration would have them.
+func settings() access.Settings {
+	return access.Settings{
+		AccountID: stack.AccountID, Bucket: stack.Bucket, RolePath: "/platform-lanes/", RolePrefix: "platform-lane-",
 		GitHubIssuer:     stack.OIDCIssuer,
 		Providers:        []access.Provider{{Issuer: stack.OIDCIssuer, ARN: stack.OIDCProviderARN}},
 		ImmutableUploads: access.ImmutableUploadsEnforced,
-	}, v.notBefore)
+	}
+}
+
+func (v *vendor) render() access.Role {
+	v.t.Helper()
+	role, err := access.Render(v.lane, settings(), v.notBefore)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -177,15 +186,19 @@ func (v *vendor) assume(job sandbox.Claims) (*s3.Client, error) {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	c := sts.New(sts.Options{Region: stack.Region, BaseEndpoint: aws.String(stack.STSEndpoint), RetryMaxAttempts: 1})
+	role, err := access.Render(v.lane, settings(), v.notBefore)
+	if role.Name == "" {
+		v.t.Fatal(err) // Other problems leave out publishers.
+	}
+	c := sts.New(sts.Options{Region: stack.Region, BaseEndpoint: aws.String(stack.STSEndpoint), RetryMaxAttempts: 1, HTTPClient: web})
 	out, err := c.AssumeRoleWithWebIdentity(v.t.Context(), &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: aws.String(v.render().ARN), RoleSessionName: aws.String("job"), WebIdentityToken: &token,
+		RoleArn: &role.ARN, RoleSessionName: aws.String("job"), WebIdentityToken: &token,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s3.New(s3.Options{
-		Region: stack.Region, BaseEndpoint: aws.String(stack.S3Endpoint), UsePathStyle: true, RetryMaxAttempts: 1,
+		Region: stack.Region, BaseEndpoint: aws.String(stack.S3Endpoint), UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: web,
 		Credentials: credentials.NewStaticCredentialsProvider(*out.Credentials.AccessKeyId, *out.Credentials.SecretAccessKey, *out.Credentials.SessionToken),
 	}), nil
 }

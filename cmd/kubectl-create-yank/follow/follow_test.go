@@ -2,7 +2,6 @@ package follow
 
 import (
 	"bytes"
-	"errors"
 	"testing"
 	"time"
 
@@ -117,10 +116,6 @@ func TestProgress(t *testing.T) {
 	meta.SetStatusCondition(&y.Status.Conditions, condition(v1alpha1.AccessBlockedCondition, metav1.ConditionFalse, v1alpha1.ReasonBytesFailed, "a\x1b[31m\nb\u202ec"))
 	y.Status.Warnings = []string{"one", "two"}
 	p.see(y)
-	p.connection(errors.New("gone"))
-	p.connection(errors.New("gone"))
-	p.connection(nil)
-	p.connection(nil)
 	now = now.Add(3 * time.Minute)
 	y.Status.Conditions = append(y.Status.Conditions, stalled)
 	p.see(y)
@@ -131,7 +126,7 @@ func TestProgress(t *testing.T) {
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("progress (-want +got):\n%s", diff)
 	}
-	wantWarnings := "warning: one\nwarning: two\nwarning: lost the API server, trying again: gone\nwarning: reached the API server again\n"
+	wantWarnings := "warning: one\nwarning: two\n"
 	if diff := cmp.Diff(wantWarnings, warn.String()); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}

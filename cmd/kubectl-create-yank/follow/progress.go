@@ -3,14 +3,13 @@ package follow
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
-	"unicode"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/cmd/plugin"
 )
 
 // Progress writes one line for each change of a condition.
@@ -20,7 +19,6 @@ type Progress struct {
 	now       func() time.Time
 	shown     map[string]string // condition: its last line
 	warned    map[string]bool
-	lost      bool // the connection
 }
 
 // NewProgress writes lines to out and warnings to warn; now is the clock that
@@ -33,7 +31,7 @@ func NewProgress(out, warn io.Writer, now func() time.Time) *Progress {
 }
 
 // Elapsed is the time since the start, for people.
-func (p *Progress) Elapsed() string { return elapsed(p.now().Sub(p.start)) }
+func (p *Progress) Elapsed() string { return plugin.Elapsed(p.now().Sub(p.start)) }
 
 // see prints what has changed since the last state.
 func (p *Progress) see(y *v1alpha1.Yank) {
@@ -43,7 +41,7 @@ func (p *Progress) see(y *v1alpha1.Yank) {
 	for _, warning := range y.Status.Warnings {
 		if !p.warned[warning] {
 			p.warned[warning] = true
-			fmt.Fprintln(p.warn, "warning:", printable(warning))
+			fmt.Fprintln(p.warn, "warning:", plugin.Printable(warning))
 		}
 	}
 	for _, name := range append(steps(y.Spec.Mode), v1alpha1.StalledCondition) {
@@ -57,18 +55,6 @@ func (p *Progress) see(y *v1alpha1.Yank) {
 			fmt.Fprintf(p.out, "%7s  %s\n", p.Elapsed(), line)
 		}
 	}
-}
-
-// connection tells once that the API server is out of reach, and once that it
-// is back.
-func (p *Progress) connection(err error) {
-	if err != nil && !p.lost {
-		fmt.Fprintf(p.warn, "warning: lost the API server, trying again: %s\n", printable(err.Error()))
-	}
-	if err == nil && p.lost {
-		fmt.Fprintln(p.warn, "warning: reached the API server again")
-	}
-	p.lost = err != nil
 }
 
 // worthALine leaves out the conditions that wait for an earlier one.
@@ -97,18 +83,7 @@ func word(c *metav1.Condition) string {
 // Describe is a condition's reason and message in one printable line.
 func Describe(c *metav1.Condition) string {
 	if c.Message == "" {
-		return printable(c.Reason)
+		return plugin.Printable(c.Reason)
 	}
-	return printable(c.Reason + ": " + c.Message)
-}
-
-// printable replaces what would move a terminal's cursor: messages quote file
-// names, and those are chosen by whoever uploads.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, strings.Join(strings.Fields(s), " "))
+	return plugin.Printable(c.Reason + ": " + c.Message)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/cmd/plugin"
 )
 
 // done says what a mode has done to the files.
@@ -19,7 +20,7 @@ var done = map[v1alpha1.YankMode]string{
 func WriteResult(out io.Writer, y *v1alpha1.Yank) {
 	fmt.Fprintf(out, "%s %s and verified at the public URLs.\n", files(count(y)), done[y.Spec.Mode])
 	if y.Status.Record != "" {
-		fmt.Fprintf(out, "Record: %s\n", printable(y.Status.Record))
+		fmt.Fprintf(out, "Record: %s\n", plugin.Printable(y.Status.Record))
 	}
 }
 
@@ -28,7 +29,7 @@ func WriteResult(out io.Writer, y *v1alpha1.Yank) {
 func WritePlan(out io.Writer, y *v1alpha1.Yank) {
 	fmt.Fprintf(out, "%s would be %s:\n", files(count(y)), done[y.Spec.Mode])
 	for _, artifact := range y.Status.Artifacts {
-		line := "  " + printable(artifact.Key)
+		line := "  " + plugin.Printable(artifact.Key)
 		if artifact.SizeBytes != nil {
 			line += fmt.Sprintf("  %d bytes", *artifact.SizeBytes)
 		}

@@ -97,6 +97,9 @@ func assemble(ctx context.Context, c *config.Config) (*edge, error) {
 	gate := iam.NewGate(store, root)
 	front := s3front.New(c.Gateway.S3, counter, faults)
 	primary := cdn.New("cdn", origin(c, c.PrimaryBucket), cdn.DefaultLimits, counter, faults)
+	if primary.Functions, err = cdn.LoadFunctions(c.Functions.ViewerRequest, c.Functions.ViewerResponse); err != nil {
+		return nil, err
+	}
 	mirror := cdn.NewPassThrough("mirror", origin(c, c.MirrorBucket), counter, faults)
 	invalidations := cloudfront.New(config.AccountID, c.DistributionID, invalidationDelay, primary, gate, counter, faults)
 	queue := sqs.NewQueue()

@@ -31,6 +31,7 @@ const (
 	s3Manager   = "github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	cloudFront  = "github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	sqsSDK      = "github.com/aws/aws-sdk-go-v2/service/sqs"
+	iamSDK      = "github.com/aws/aws-sdk-go-v2/service/iam"
 	ack         = "github.com/aws-controllers-k8s/iam-controller/apis/v1alpha1"
 )
 
@@ -57,6 +58,7 @@ var probes = slices.Concat([]probe{
 	{"controllers/index/cloudfront.go", []string{controllers + "cdn/cloudfront"}, []string{"index"}},
 	{"controllers/index/sqs.go", []string{controllers + "events/sqs"}, []string{"index"}},
 	{"controllers/index/ackrole.go", []string{controllers + "ackrole"}, []string{"index"}},
+	{"controllers/index/accesskey.go", []string{controllers + "accesskey"}, []string{"index"}},
 	{"controllers/index/lane.go", []string{controllers + "platformlane"}, []string{"index"}},
 	{"controllers/index/yank.go", []string{controllers + "yank"}, []string{"index"}},
 	{"controllers/index/kit.go", []string{controllers + "reconcilekit"}, []string{"index"}},
@@ -81,9 +83,18 @@ var probes = slices.Concat([]probe{
 	{"controllers/cdn/cloudfront/sdk.go", []string{controllers + "cdn", awsConfig, cloudFront}, nil},
 	{"controllers/cdn/cloudfront/sqs.go", []string{sqsSDK}, []string{"only-events-sqs"}},
 	{"controllers/probe/aws.go", []string{awsConfig}, []string{"aws-free-ports"}},
+	{"controllers/upstream/aws.go", []string{awsConfig}, []string{"aws-free-ports"}},
+	{"controllers/simpleindex/crawl/aws.go", []string{awsConfig}, []string{"aws-free-ports"}},
+	{"controllers/simpleindex/crawl/down.go", []string{controllers + "simpleindex", controllers + "objectstore"}, nil},
+	{"controllers/pages/crawl.go", []string{controllers + "simpleindex/crawl"}, []string{"pure"}},
 	{"controllers/events/aws.go", []string{awsConfig}, []string{"aws-free-ports"}},
 	{"controllers/events/sqs/sdk.go", []string{controllers + "events", awsConfig, sqsSDK}, nil},
 	{"controllers/events/sqs/s3.go", []string{s3SDK}, []string{"only-objectstore-s3"}},
+	{"controllers/accesskey/aws.go", []string{awsConfig}, []string{"aws-free-ports"}},
+	{"controllers/accesskey/down.go", []string{controllers + "access"}, nil},
+	{"controllers/accesskey/iam/sdk.go", []string{controllers + "accesskey", awsConfig, iamSDK}, nil},
+	{"controllers/accesskey/iam/s3.go", []string{s3SDK}, []string{"only-objectstore-s3"}},
+	{"controllers/ackrole/iam.go", []string{iamSDK}, []string{"only-accesskey-iam"}},
 	{"controllers/ackrole/ack.go", []string{controllers + "access", ack, clientGo, runtime}, nil},
 
 	{"controllers/setup.go", []string{controllers + "platformlane", controllers + "yank", controllers + "index", controllers + "objectstore/s3"}, nil},
@@ -97,6 +108,17 @@ var probes = slices.Concat([]probe{
 	{"cmd/kubectl-create-yank/lane.go", []string{controllers + "platformlane"}, []string{"kubectl-plugins"}},
 	{"cmd/kubectl-create-yank/yank.go", []string{controllers + "yank"}, []string{"kubectl-plugins"}},
 	{"cmd/kubectl-create-yank/index.go", []string{controllers + "index"}, []string{"kubectl-plugins"}},
+	{"cmd/kubectl-lane/main.go", []string{api, module + "/cmd/plugin", controllers + "access", controllers + "account", controllers + "operatorconfig", controllers + "ackrole", controllers + "objectstore/s3", clientGo, runtime}, nil},
+	{"cmd/kubectl-lane/manifest/read.go", []string{api, module + "/config/crd", "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"}, nil},
+	{"cmd/kubectl-lane/kit.go", []string{controllers + "reconcilekit"}, []string{"kubectl-plugins"}},
+	{"cmd/kubectl-lane/keys.go", []string{controllers + "accesskey"}, []string{"kubectl-plugins"}},
+	{"cmd/kubectl-lane/cdn.go", []string{controllers + "cdn"}, []string{"kubectl-plugins"}},
+	{"cmd/kubectl-lane/events.go", []string{controllers + "events"}, []string{"kubectl-plugins"}},
+	{"cmd/kubectl-lane/aws.go", []string{awsConfig}, []string{"kubectl-plugins"}},
+	{"cmd/kubectl-lane/ack.go", []string{ack}, []string{"kubectl-plugins", "only-ackrole"}},
+	{"cmd/plugin/cluster.go", []string{api, clientGo, runtime}, nil},
+	{"cmd/plugin/lane.go", []string{controllers + "access"}, []string{"plugin"}},
+	{"cmd/plugin/aws.go", []string{awsConfig}, []string{"plugin"}},
 
 	{"cmd/manager/hack.go", []string{module + "/hack/sandbox"}, []string{"product"}},
 	{"controllers/yank/test.go", []string{module + "/test/story"}, []string{"product"}},
@@ -106,7 +128,7 @@ var probes = slices.Concat([]probe{
 }, pure(), ports())
 
 func pure() (out []probe) {
-	names := []string{"access", "wheel", "pep440", "operatorconfig", "layout", "catalog", "pages", "claim", "yankplan"}
+	names := []string{"access", "account", "wheel", "pep440", "operatorconfig", "layout", "catalog", "pages", "claim", "provenance", "retention", "simpleindex", "yankplan"}
 	down := []string{"encoding/json", api}
 	for _, pkg := range names {
 		down = append(down, controllers+pkg)
@@ -118,7 +140,7 @@ func pure() (out []probe) {
 			probe{dir + "runtime.go", []string{runtime}, []string{"pure"}},
 			probe{dir + "aws.go", []string{awsConfig}, []string{"pure"}},
 			probe{dir + "ack.go", []string{ack}, []string{"only-ackrole", "pure"}},
-			probe{dir + "port.go", []string{controllers + "objectstore"}, []string{"pure"}},
+			probe{dir + "port.go", []string{controllers + "objectstore", controllers + "accesskey"}, []string{"pure"}},
 			probe{dir + "index.go", []string{controllers + "index"}, []string{"pure"}},
 			probe{dir + "hack.go", []string{module + "/hack/sandbox"}, []string{"product"}},
 			probe{dir + "ok.go", down, nil},
@@ -129,7 +151,7 @@ func pure() (out []probe) {
 }
 
 func ports() (out []probe) {
-	for _, pkg := range []string{"objectstore", "objectstore/s3", "cdn", "events", "ackrole", "probe"} {
+	for _, pkg := range []string{"objectstore", "objectstore/s3", "accesskey", "cdn", "events", "ackrole", "probe", "upstream", "simpleindex/crawl"} {
 		dir := "controllers/" + pkg + "/"
 		out = append(out,
 			probe{dir + "index.go", []string{controllers + "index"}, []string{"ports"}},

@@ -4,7 +4,6 @@
 package account
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,8 +22,15 @@ import (
 	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/config"
 )
 
+// Store is where identities are kept.
+type Store interface {
+	storage.Storer
+	// AttachManagedPolicies gives a user policies in place of its own.
+	AttachManagedPolicies(user string, documents []json.RawMessage) error
+}
+
 // Identities creates the users and the OIDC provider.
-func Identities(ctx context.Context, store storage.Storer, c *config.Config, providerARN, providerURL string) error {
+func Identities(ctx context.Context, store Store, c *config.Config, providerARN, providerURL string) error {
 	_, err := store.CreateOIDCProvider(ctx, types.OIDCProvider{
 		Arn: providerARN, Url: providerURL, ClientIDList: c.Audiences, CreateDate: time.Now().UTC(),
 	})
@@ -39,7 +45,7 @@ func Identities(ctx context.Context, store storage.Storer, c *config.Config, pro
 	return nil
 }
 
-func user(ctx context.Context, store storage.Storer, u *config.User) error {
+func user(ctx context.Context, store Store, u *config.User) error {
 	_, err := store.CreateUser(ctx, types.User{
 		Path: "/", UserName: u.Name, UserID: "AIDA" + u.AccessKeyID[4:],
 		Arn:        "arn:aws:iam::" + config.AccountID + ":user/" + u.Name,
@@ -48,13 +54,7 @@ func user(ctx context.Context, store storage.Storer, u *config.User) error {
 	if err != nil && !hasCode(err, "EntityAlreadyExists") {
 		return err
 	}
-	var document bytes.Buffer // white space counts towards the quota here
-	if err := json.Compact(&document, u.Policy); err != nil {
-		return err
-	}
-	if err := store.PutUserPolicy(ctx, storage.PutUserPolicyInput{
-		UserName: u.Name, PolicyName: "sandbox", PolicyDocument: document.String(),
-	}); err != nil {
+	if err := store.AttachManagedPolicies(u.Name, u.Policies); err != nil {
 		return err
 	}
 	_, err = store.CreateAccessKey(ctx, storage.CreateAccessKeyInput{

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -28,14 +29,10 @@ type Origin struct {
 	Addr, Host string
 }
 
-// ViewerFunction runs on every request before the cache, as a CloudFront
-// function does: it returns the path to serve in place of the one sent.
-type ViewerFunction func(path string, header http.Header) string
-
 // CDN serves one origin through a cache.
 type CDN struct {
-	// Function, when set, is the viewer-request function.
-	Function ViewerFunction
+	// Functions run on requests before the cache and on responses behind it.
+	Functions Functions
 
 	name    string
 	origin  Origin
@@ -88,25 +85,31 @@ func (c *CDN) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	path, _, _ := strings.Cut(r.RequestURI, "?")
-	if c.Function != nil {
-		path = c.Function(path, r.Header)
+	path, answered, err := c.Functions.onRequest(r, path)
+	if err != nil {
+		c.functionFailed(w, err)
+		return
+	}
+	if answered != nil {
+		answered.write(w)
+		return
 	}
 	cached, since := c.cache.get(path)
 	if cached != nil && cached.fresh(c.now()) {
-		c.serve(w, r, cached, "Hit")
+		c.serve(w, r, path, cached, "Hit")
 		return
 	}
 	shared := context.WithoutCancel(r.Context()) // others may wait for this answer when r has gone
 	answer, err := c.flights.do(path, func() (*answer, error) { return c.fetch(shared, path, cached, since) })
 	switch {
 	case err != nil && cached != nil && cached.status == http.StatusOK:
-		c.serve(w, r, cached, "Hit") // a stale object beats an origin that fails
+		c.serve(w, r, path, cached, "Hit") // a stale object beats an origin that fails
 	case err != nil:
 		c.badGateway(w, err)
 	case answer.stream:
 		c.passThrough(w, r, path)
 	default:
-		c.serve(w, r, answer.response, answer.outcome)
+		c.serve(w, r, path, answer.response, answer.outcome)
 	}
 }
 
@@ -198,9 +201,9 @@ func kept(h http.Header) http.Header {
 }
 
 // serve answers from a whole response; ranges and revalidation are net/http's.
-func (c *CDN) serve(w http.ResponseWriter, r *http.Request, from *response, outcome string) {
-	for name, values := range from.header {
-		w.Header()[name] = values
+func (c *CDN) serve(w http.ResponseWriter, r *http.Request, path string, from *response, outcome string) {
+	if !c.setHeader(w, r, path, from.status, from.header) {
+		return
 	}
 	if outcome == "Hit" {
 		w.Header().Set("Age", strconv.Itoa(int(c.now().Sub(from.stored).Seconds())))
@@ -237,8 +240,8 @@ func (c *CDN) passThrough(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	defer func() { _ = resp.Body.Close() }()
-	for name, values := range kept(resp.Header) {
-		w.Header()[name] = values
+	if !c.setHeader(w, r, path, resp.StatusCode, kept(resp.Header)) {
+		return
 	}
 	w.Header().Set("X-Cache", "Miss from sandbox")
 	if resp.ContentLength >= 0 {
@@ -246,6 +249,31 @@ func (c *CDN) passThrough(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	w.WriteHeader(resp.StatusCode)
 	_, _ = io.Copy(w, resp.Body)
+}
+
+// setHeader passes the origin's headers on, as the viewer-response function wants
+// them. It answers itself and returns false when that function fails.
+func (c *CDN) setHeader(w http.ResponseWriter, r *http.Request, path string, status int, header http.Header) bool {
+	header, err := c.Functions.onResponse(r, path, status, header)
+	if err != nil {
+		c.functionFailed(w, err)
+		return false
+	}
+	maps.Copy(w.Header(), header)
+	return true
+}
+
+func (g *generated) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), g.header)
+	w.Header().Set("X-Cache", "FunctionGeneratedResponse from sandbox")
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(g.status)
+}
+
+func (c *CDN) functionFailed(w http.ResponseWriter, err error) {
+	fmt.Printf("%s: %v\n", c.name, err)
+	w.Header().Set("X-Cache", "FunctionExecutionError from sandbox")
+	http.Error(w, "The CloudFront function associated with the CloudFront distribution failed.", http.StatusServiceUnavailable)
 }
 
 func (c *CDN) badGateway(w http.ResponseWriter, err error) {

@@ -286,16 +286,6 @@ func TestPassThroughKeepsNothing(t *testing.T) {
 	}
 }
 
-func TestTheViewerFunctionChoosesThePath(t *testing.T) {
-	f := newFixture(t)
-	f.origin.set(object("x", `"1"`, "s-maxage=60"))
-	f.cdn.Function = func(path string, h http.Header) string { return path + h.Get("Accept") }
-	f.get("/x/", "Accept", "json")
-	if got := f.origin.requests(); len(got) != 1 || got[0] != "bucket.localhost/x/json" {
-		t.Errorf("the origin was asked for %v", got)
-	}
-}
-
 func TestFaults(t *testing.T) {
 	f := newFixture(t)
 	f.origin.set(object("x", `"1"`, "s-maxage=60"))

@@ -31,7 +31,7 @@ type Config struct {
 	Sockets Sockets `json:"sockets"`
 	// Root is the account's root credential, shared with versitygw.
 	Root Credential `json:"root"`
-	// Users are created when missing; an existing user's policy is replaced.
+	// Users are created when missing.
 	Users []User `json:"users"`
 	// Buckets are created when missing.
 	Buckets []Bucket `json:"buckets"`
@@ -41,6 +41,8 @@ type Config struct {
 	MirrorBucket  string `json:"mirrorBucket"`
 	// DistributionID names the CDN in CloudFront's API.
 	DistributionID string `json:"distributionID"`
+	// Functions are the CloudFront functions of the CDN.
+	Functions Functions `json:"functions"`
 	// QueueName names the one queue.
 	QueueName string `json:"queueName"`
 	// Audiences are the OIDC provider's client IDs.
@@ -79,17 +81,24 @@ type Sockets struct {
 	Evaluator string `json:"evaluator"`
 }
 
+// Functions are the files of the distribution's CloudFront functions.
+type Functions struct {
+	ViewerRequest  string `json:"viewerRequest"`
+	ViewerResponse string `json:"viewerResponse"`
+}
+
 // Credential is a long-lived access key.
 type Credential struct {
 	AccessKeyID     string `json:"accessKeyID"`
 	SecretAccessKey string `json:"secretAccessKey"`
 }
 
-// User is an IAM user with one access key and one inline policy.
+// User is an IAM user with one access key.
 type User struct {
 	Name string `json:"name"`
 	Credential
-	Policy json.RawMessage `json:"policy"`
+	// Policies stand for the managed policies attached to it.
+	Policies []json.RawMessage `json:"policies"`
 }
 
 // Bucket is a bucket with the settings of the real one.
@@ -142,6 +151,7 @@ func (c *Config) validate() error {
 		"sockets.evaluator": c.Sockets.Evaluator, "root.accessKeyID": c.Root.AccessKeyID,
 		"root.secretAccessKey": c.Root.SecretAccessKey, "primaryBucket": c.PrimaryBucket,
 		"mirrorBucket": c.MirrorBucket, "distributionID": c.DistributionID, "queueName": c.QueueName,
+		"functions.viewerRequest": c.Functions.ViewerRequest, "functions.viewerResponse": c.Functions.ViewerResponse,
 	} {
 		if value == "" {
 			errs = append(errs, fmt.Errorf("%s is empty", name))

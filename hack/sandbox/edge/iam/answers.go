@@ -29,19 +29,19 @@ func (f *Front) answers(action string) func(context.Context, url.Values) (any, e
 		return f.putRolePermissionsBoundary
 	case "DeleteRolePermissionsBoundary":
 		return f.deleteRolePermissionsBoundary
-	case "AttachRolePolicy":
-		return attachRolePolicy
+	case "AttachRolePolicy", "DetachUserPolicy":
+		return noSuchPolicy
+	case "ListAttachedUserPolicies":
+		return listAttachedUserPolicies
+	case "PutUserPermissionsBoundary":
+		return f.putUserPermissionsBoundary
 	}
 	return nil
 }
 
 // answer authenticates and authorizes the caller as versitygw would, then acts.
 func (f *Front) answer(r *http.Request, body []byte, action string, form url.Values) (any, error) {
-	role, missing := f.store.GetRole(r.Context(), form.Get("RoleName"))
-	resource := "*"
-	if role != nil {
-		resource = role.Arn
-	}
+	resource, missing := f.resource(r.Context(), form)
 	if err := f.gate.Authorize(r, body, "iam:"+action, resource); err != nil {
 		return nil, err
 	}
@@ -49,6 +49,23 @@ func (f *Front) answer(r *http.Request, body []byte, action string, form url.Val
 		return nil, missing
 	}
 	return f.answers(action)(r.Context(), form)
+}
+
+// resource is the ARN of the role or user that a request names, or * with the
+// reason why it has none.
+func (f *Front) resource(ctx context.Context, form url.Values) (string, error) {
+	if form.Has("UserName") {
+		user, err := f.store.GetUser(ctx, form.Get("UserName"))
+		if err != nil {
+			return "*", err
+		}
+		return user.Arn, nil
+	}
+	role, err := f.store.GetRole(ctx, form.Get("RoleName"))
+	if err != nil {
+		return "*", err
+	}
+	return role.Arn, nil
 }
 
 type emptyResponse struct {
@@ -78,7 +95,20 @@ func (f *Front) listAttachedRolePolicies(context.Context, url.Values) (any, erro
 	return &listAttachedRolePoliciesResponse{ResponseMetadata: metadata{RequestID: uuid.NewString()}}, nil
 }
 
-func attachRolePolicy(_ context.Context, form url.Values) (any, error) {
+type listAttachedUserPoliciesResponse struct {
+	XMLName xml.Name `xml:"https://iam.amazonaws.com/doc/2010-05-08/ ListAttachedUserPoliciesResponse"`
+	Result  struct {
+		AttachedPolicies struct{}
+		IsTruncated      bool
+	} `xml:"ListAttachedUserPoliciesResult"`
+	ResponseMetadata metadata
+}
+
+func listAttachedUserPolicies(context.Context, url.Values) (any, error) {
+	return &listAttachedUserPoliciesResponse{ResponseMetadata: metadata{RequestID: uuid.NewString()}}, nil
+}
+
+func noSuchPolicy(_ context.Context, form url.Values) (any, error) {
 	return nil, iamerr.Error{
 		Type: iamerr.TypeSender, Code: "NoSuchEntity", HTTPStatusCode: http.StatusNotFound,
 		Message: "Policy " + form.Get("PolicyArn") + " does not exist or is not attachable.",
@@ -109,7 +139,15 @@ func (f *Front) updateRole(ctx context.Context, form url.Values) (any, error) {
 	if err := f.store.UpdateRole(ctx, form.Get("RoleName"), description, seconds); err != nil {
 		return nil, err
 	}
-	return done("UpdateRole"), nil
+	return &updateRoleResponse{ResponseMetadata: metadata{RequestID: uuid.NewString()}}, nil
+}
+
+// updateRoleResponse holds an empty result, without which SDKs take the answer for
+// a broken one.
+type updateRoleResponse struct {
+	XMLName          xml.Name `xml:"https://iam.amazonaws.com/doc/2010-05-08/ UpdateRoleResponse"`
+	Result           struct{} `xml:"UpdateRoleResult"`
+	ResponseMetadata metadata
 }
 
 func (f *Front) putRolePermissionsBoundary(ctx context.Context, form url.Values) (any, error) {
@@ -128,4 +166,15 @@ func (f *Front) deleteRolePermissionsBoundary(ctx context.Context, form url.Valu
 		return nil, err
 	}
 	return done("DeleteRolePermissionsBoundary"), nil
+}
+
+func (f *Front) putUserPermissionsBoundary(ctx context.Context, form url.Values) (any, error) {
+	arn := form.Get("PermissionsBoundary")
+	if arn == "" {
+		return nil, iamerr.MissingValue("permissionsBoundary")
+	}
+	if err := f.store.SetUserPermissionsBoundary(ctx, form.Get("UserName"), arn); err != nil {
+		return nil, err
+	}
+	return done("PutUserPermissionsBoundary"), nil
 }

@@ -2,7 +2,7 @@
 // as a library, with what it lacks added around it. It may import versitygw's
 // iamapi packages and the AWS SDK's signer.
 //
-//   - Store adds the attributes of a role that versitygw does not keep.
+//   - Store adds the attributes of a role or user that versitygw does not keep.
 //   - Server runs versitygw's IAM API and its private authorization API.
 //   - Front is the public endpoint: it counts calls, answers the few that
 //     versitygw has no word for, and forwards the rest untouched.

@@ -16,26 +16,31 @@ import (
 	"github.com/google/uuid"
 	"github.com/versity/versitygw/iamapi/iamerr"
 	"github.com/versity/versitygw/iamapi/policy"
+	"github.com/versity/versitygw/iamapi/types"
 
 	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/calls"
 	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/fault"
 )
 
-// WebIdentity decides AssumeRoleWithWebIdentity for the issuers it knows.
-type WebIdentity interface {
+// STS hands out sessions.
+type STS interface {
 	// Knows reports whether the token names an issuer that is ours to verify.
 	Knows(token string) bool
 	// ProviderURL is the issuer without its scheme.
 	ProviderURL() string
-	// Assume decides, and returns the response document.
+	// Assume decides AssumeRoleWithWebIdentity for the issuers it knows, and
+	// returns the response document.
 	Assume(ctx context.Context, form url.Values, sourceIP string) (any, error)
+	// AssumeRole decides it for a user, nil for the account's root credential, and
+	// returns the response document.
+	AssumeRole(ctx context.Context, caller *types.User, form url.Values, sourceIP string) (any, error)
 }
 
 // Front is the public IAM and STS endpoint.
 type Front struct {
 	store  *Store
 	gate   *Gate
-	sts    WebIdentity
+	sts    STS
 	calls  *calls.Counter
 	faults *fault.Board
 	proxy  *httputil.ReverseProxy
@@ -45,7 +50,7 @@ type Front struct {
 type Credentials struct{ AccessKeyID, SecretAccessKey string }
 
 // NewFront returns the public endpoint over versitygw's API on the given socket.
-func NewFront(store *Store, gate *Gate, socket string, sts WebIdentity, counter *calls.Counter, faults *fault.Board) *Front {
+func NewFront(store *Store, gate *Gate, socket string, sts STS, counter *calls.Counter, faults *fault.Board) *Front {
 	f := &Front{store: store, gate: gate, sts: sts, calls: counter, faults: faults}
 	f.proxy = &httputil.ReverseProxy{
 		Transport: unixTransport(socket),
@@ -114,6 +119,9 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		host, _, _ := strings.Cut(r.RemoteAddr, ":")
 		result, err := f.sts.Assume(r.Context(), form, host)
 		respond(w, result, err, iamerr.STSNamespace)
+	case action == "AssumeRole":
+		result, err := f.assumeRole(r, body, form)
+		respond(w, result, err, iamerr.STSNamespace)
 	case f.answers(action) != nil:
 		result, err := f.answer(r, body, action, form)
 		respond(w, result, err, iamerr.Namespace)
@@ -122,21 +130,34 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// addBoundary completes versitygw's answers about a role: it keeps what
-// CreateRole was given, and reports it where AWS does.
+func (f *Front) assumeRole(r *http.Request, body []byte, form url.Values) (any, error) {
+	caller, err := f.gate.Authenticate(r, body)
+	if err != nil {
+		return nil, err
+	}
+	host, _, _ := strings.Cut(r.RemoteAddr, ":")
+	return f.sts.AssumeRole(r.Context(), caller, form, host)
+}
+
+// addBoundary completes versitygw's answers about a role or user: it keeps what
+// it was created with, and reports it where AWS does.
 func (f *Front) addBoundary(resp *http.Response) error {
 	form, _ := resp.Request.Context().Value(formKey{}).(url.Values)
-	action, role := form.Get("Action"), form.Get("RoleName")
-	if resp.StatusCode != http.StatusOK || (action != "CreateRole" && action != "GetRole") {
+	action, kind := form.Get("Action"), "Role"
+	name, set, get := form.Get("RoleName"), f.store.SetPermissionsBoundary, f.store.PermissionsBoundary
+	if strings.HasSuffix(action, "User") {
+		kind, name, set, get = "User", form.Get("UserName"), f.store.SetUserPermissionsBoundary, f.store.UserPermissionsBoundary
+	}
+	if resp.StatusCode != http.StatusOK || name == "" || (action != "Create"+kind && action != "Get"+kind) {
 		return nil
 	}
 	ctx := resp.Request.Context()
-	if boundary := form.Get("PermissionsBoundary"); action == "CreateRole" && boundary != "" {
-		if err := f.store.SetPermissionsBoundary(ctx, role, boundary); err != nil {
+	if boundary := form.Get("PermissionsBoundary"); action == "Create"+kind && boundary != "" {
+		if err := set(ctx, name, boundary); err != nil {
 			return err
 		}
 	}
-	boundary, err := f.store.PermissionsBoundary(ctx, role)
+	boundary, err := get(ctx, name)
 	if err != nil || boundary == "" {
 		return err
 	}
@@ -149,8 +170,8 @@ func (f *Front) addBoundary(resp *http.Response) error {
 		return err
 	}
 	element := "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>" +
-		"<PermissionsBoundaryArn>" + arn.String() + "</PermissionsBoundaryArn></PermissionsBoundary></Role>"
-	body = bytes.Replace(body, []byte("</Role>"), []byte(element), 1)
+		"<PermissionsBoundaryArn>" + arn.String() + "</PermissionsBoundaryArn></PermissionsBoundary></" + kind + ">"
+	body = bytes.Replace(body, []byte("</"+kind+">"), []byte(element), 1)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength = int64(len(body))
 	resp.Header.Set("Content-Length", strconv.Itoa(len(body)))

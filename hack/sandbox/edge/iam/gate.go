@@ -23,7 +23,7 @@ func NewGate(store *Store, root Credentials) *Gate { return &Gate{store: store, 
 // Authorize verifies the request's signature and the caller's right to the
 // action on the resource. Errors are iamerr.Error.
 func (g *Gate) Authorize(r *http.Request, body []byte, action, resource string) error {
-	user, err := g.authenticate(r, body)
+	user, err := g.Authenticate(r, body)
 	if err != nil || user == nil {
 		return err
 	}
@@ -40,8 +40,10 @@ func (g *Gate) Authorize(r *http.Request, body []byte, action, resource string) 
 	return nil
 }
 
-// authenticate returns nil for the root credential, which may do anything.
-func (g *Gate) authenticate(r *http.Request, body []byte) (*types.User, error) {
+// Authenticate verifies the request's signature and returns the user who made
+// it, nil for the root credential, which may do anything. Errors are
+// iamerr.Error.
+func (g *Gate) Authenticate(r *http.Request, body []byte) (*types.User, error) {
 	auth, err := parseAuthorization(r)
 	if err != nil {
 		return nil, err

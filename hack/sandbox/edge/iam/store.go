@@ -14,21 +14,23 @@ import (
 	"github.com/versity/versitygw/iamapi/types"
 )
 
-// Store is versitygw's file-backed IAM storage plus the attributes of a role
-// that it has no call to change (description, session duration) or no field for
-// (permissions boundary). Everything in this process shares one Store: two
+// Store is versitygw's file-backed IAM storage plus the attributes of a role or
+// user that it has no call to change (description, session duration) or no field
+// for (permissions boundary). Everything in this process shares one Store: two
 // writers of versitygw's file would lose each other's updates.
 type Store struct {
 	storage.Storer
 
 	path string
 	mu   sync.Mutex
-	// extras is keyed by RoleId, so that a role created anew under an old name
-	// inherits nothing.
-	extras map[string]roleExtra
+	// extras is keyed by RoleId or UserId, so that a role or user created anew
+	// under an old name inherits nothing.
+	extras map[string]extra
+	// managed is keyed by user name; see AttachManagedPolicies.
+	managed map[string][]types.PolicyEntry
 }
 
-type roleExtra struct {
+type extra struct {
 	Description         *string `json:"description,omitempty"`
 	MaxSessionDuration  int32   `json:"maxSessionDuration,omitempty"` // seconds
 	PermissionsBoundary string  `json:"permissionsBoundary,omitempty"`
@@ -36,14 +38,11 @@ type roleExtra struct {
 
 // OpenStore opens, or starts, the account's IAM state below dir.
 func OpenStore(dir string) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create the IAM folder: %w", err)
-	}
-	inner, err := storage.NewInternal(dir)
+	inner, err := openSharded(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open IAM state in %s: %w", dir, err)
+		return nil, err
 	}
-	s := &Store{Storer: inner, path: filepath.Join(dir, "role-extras.json"), extras: map[string]roleExtra{}}
+	s := &Store{Storer: inner, path: filepath.Join(dir, "role-extras.json"), extras: map[string]extra{}}
 	raw, err := os.ReadFile(s.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -72,12 +71,12 @@ func (s *Store) save() error {
 func (s *Store) overlay(r *types.Role) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	extra := s.extras[r.RoleID]
-	if extra.Description != nil {
-		r.Description = *extra.Description
+	kept := s.extras[r.RoleID]
+	if kept.Description != nil {
+		r.Description = *kept.Description
 	}
-	if extra.MaxSessionDuration != 0 {
-		r.MaxSessionDuration = extra.MaxSessionDuration
+	if kept.MaxSessionDuration != 0 {
+		r.MaxSessionDuration = kept.MaxSessionDuration
 	}
 }
 
@@ -112,19 +111,35 @@ func (s *Store) DeleteRole(ctx context.Context, name string) error {
 	if err := s.Storer.DeleteRole(ctx, name); err != nil {
 		return err
 	}
+	return s.forget(role.RoleID)
+}
+
+// DeleteUser implements storage.Storer.
+func (s *Store) DeleteUser(ctx context.Context, name string) error {
+	user, err := s.GetUser(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := s.Storer.DeleteUser(ctx, name); err != nil {
+		return err
+	}
+	return s.forget(user.UserID)
+}
+
+func (s *Store) forget(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.extras[role.RoleID]; !ok {
+	if _, ok := s.extras[id]; !ok {
 		return nil
 	}
-	delete(s.extras, role.RoleID)
+	delete(s.extras, id)
 	return s.save()
 }
 
 // UpdateRole sets a role's description and longest session in seconds; nil and
 // 0 leave them as they are.
 func (s *Store) UpdateRole(ctx context.Context, name string, description *string, maxSessionDuration int32) error {
-	return s.change(ctx, name, func(e *roleExtra) {
+	return s.changeRole(ctx, name, func(e *extra) {
 		if description != nil {
 			e.Description = description
 		}
@@ -137,7 +152,7 @@ func (s *Store) UpdateRole(ctx context.Context, name string, description *string
 // SetPermissionsBoundary records a role's boundary; "" removes it. It is
 // reported, not enforced: versitygw knows no managed policies.
 func (s *Store) SetPermissionsBoundary(ctx context.Context, name, arn string) error {
-	return s.change(ctx, name, func(e *roleExtra) { e.PermissionsBoundary = arn })
+	return s.changeRole(ctx, name, func(e *extra) { e.PermissionsBoundary = arn })
 }
 
 // PermissionsBoundary returns what SetPermissionsBoundary recorded.
@@ -151,15 +166,40 @@ func (s *Store) PermissionsBoundary(ctx context.Context, name string) (string, e
 	return s.extras[role.RoleID].PermissionsBoundary, nil
 }
 
-func (s *Store) change(ctx context.Context, name string, edit func(*roleExtra)) error {
+// SetUserPermissionsBoundary records a user's boundary, as SetPermissionsBoundary
+// does a role's.
+func (s *Store) SetUserPermissionsBoundary(ctx context.Context, name, arn string) error {
+	user, err := s.GetUser(ctx, name)
+	if err != nil {
+		return err
+	}
+	return s.change(user.UserID, func(e *extra) { e.PermissionsBoundary = arn })
+}
+
+// UserPermissionsBoundary returns what SetUserPermissionsBoundary recorded.
+func (s *Store) UserPermissionsBoundary(ctx context.Context, name string) (string, error) {
+	user, err := s.GetUser(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.extras[user.UserID].PermissionsBoundary, nil
+}
+
+func (s *Store) changeRole(ctx context.Context, name string, edit func(*extra)) error {
 	role, err := s.Storer.GetRole(ctx, name)
 	if err != nil {
 		return err
 	}
+	return s.change(role.RoleID, edit)
+}
+
+func (s *Store) change(id string, edit func(*extra)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	extra := s.extras[role.RoleID]
-	edit(&extra)
-	s.extras[role.RoleID] = extra
+	changed := s.extras[id]
+	edit(&changed)
+	s.extras[id] = changed
 	return s.save()
 }

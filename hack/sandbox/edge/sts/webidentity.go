@@ -1,19 +1,9 @@
-// Package sts decides AssumeRoleWithWebIdentity for the sandbox's own issuer.
-// versitygw does this for issuers on the internet, and refuses to fetch keys
-// from loopback; this package follows the same order of checks, decides with
-// versitygw's policy evaluation and stores the session in versitygw's storage, so
-// that the S3 gateway treats it as any other. It may import versitygw's iamapi
-// packages and package oidc.
 package sts
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
-	"math/big"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,19 +20,8 @@ import (
 	"github.com/pytorch/platform-lane-operator/hack/sandbox/edge/oidc"
 )
 
-// Session length in seconds, as STS bounds it.
-const (
-	minDuration     = 900
-	maxDuration     = 43200
-	defaultDuration = 3600
-
-	// Tokens may be this much off our clock.
-	leeway = 5 * time.Minute
-
-	alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-)
-
-var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+// Tokens may be this much off our clock.
+const leeway = 5 * time.Minute
 
 // conditionClaims are the claims of a GitHub token that AWS makes available to
 // trust policies, besides aud and sub. The others exist in the token and are
@@ -52,32 +31,32 @@ var conditionClaims = []string{
 	"repository", "repository_id", "repository_owner_id", "workflow",
 }
 
-// WebIdentity exchanges the issuer's tokens for sessions.
-type WebIdentity struct {
+// Service hands out sessions of roles.
+type Service struct {
 	issuer *oidc.Issuer
 	store  storage.Storer
 	now    func() time.Time
 }
 
-// New returns the exchange for one issuer.
-func New(issuer *oidc.Issuer, store storage.Storer) *WebIdentity {
-	return &WebIdentity{issuer: issuer, store: store, now: time.Now}
+// New returns the service for the tokens of one issuer and the users of a store.
+func New(issuer *oidc.Issuer, store storage.Storer) *Service {
+	return &Service{issuer: issuer, store: store, now: time.Now}
 }
 
 // ProviderURL is the issuer without its scheme: the prefix of its condition keys
 // and the tail of the provider's ARN.
-func (s *WebIdentity) ProviderURL() string {
+func (s *Service) ProviderURL() string {
 	_, rest, _ := strings.Cut(s.issuer.URL(), "://")
 	return rest
 }
 
 // ProviderARN names the issuer in a trust policy.
-func (s *WebIdentity) ProviderARN() string {
+func (s *Service) ProviderARN() string {
 	return "arn:aws:iam::" + config.AccountID + ":oidc-provider/" + s.ProviderURL()
 }
 
 // Knows reports whether the token claims to be from our issuer.
-func (s *WebIdentity) Knows(token string) bool {
+func (s *Service) Knows(token string) bool {
 	claims := jwt.MapClaims{}
 	if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
 		return false
@@ -85,63 +64,16 @@ func (s *WebIdentity) Knows(token string) bool {
 	return claims["iss"] == s.issuer.URL()
 }
 
-// request is a parsed AssumeRoleWithWebIdentity.
-type request struct {
-	roleARN, sessionName, token, sessionPolicy string
-	seconds                                    int32
-}
-
-func parse(form url.Values) (request, error) {
-	r := request{
-		roleARN:       form.Get("RoleArn"),
-		sessionName:   form.Get("RoleSessionName"),
-		token:         form.Get("WebIdentityToken"),
-		sessionPolicy: form.Get("Policy"),
-		seconds:       defaultDuration,
-	}
-	switch {
-	case r.roleARN == "":
-		return r, iamerr.MissingValue("roleArn")
-	case r.sessionName == "":
-		return r, iamerr.MissingValue("roleSessionName")
-	case !sessionName.MatchString(r.sessionName):
-		return r, iamerr.InvalidRoleSessionName(r.sessionName)
-	case form.Get("PolicyArns.member.1.arn") != "":
-		return r, iamerr.UnsupportedParameter("PolicyArns")
-	}
-	if raw := form.Get("DurationSeconds"); raw != "" {
-		n, err := strconv.ParseInt(raw, 10, 32)
-		switch {
-		case err != nil:
-			return r, iamerr.MalformedInput()
-		case n < minDuration:
-			return r, iamerr.DurationSecondsTooLow(raw)
-		case n > maxDuration:
-			return r, iamerr.DurationSecondsTooHigh(raw)
-		}
-		r.seconds = int32(n)
-	}
-	if r.sessionPolicy == "" {
-		return r, nil
-	}
-	if len(r.sessionPolicy) > policy.MaxSessionPolicyBytes {
-		return r, iamerr.ValueTooLong("policy", policy.MaxSessionPolicyBytes)
-	}
-	if err := policy.Validate("policy", r.sessionPolicy); err != nil {
-		return r, err
-	}
-	return r, policy.Parse(r.sessionPolicy)
-}
-
 // Assume decides the request and stores the session. Errors are iamerr.Error
 // with STS's codes.
-func (s *WebIdentity) Assume(ctx context.Context, form url.Values, sourceIP string) (any, error) {
+func (s *Service) Assume(ctx context.Context, form url.Values, sourceIP string) (any, error) {
 	req, err := parse(form)
 	if err != nil {
 		return nil, err
 	}
+	token := form.Get("WebIdentityToken")
 	now := s.now().UTC().Truncate(time.Second)
-	claims, err := s.issuer.Verify(req.token)
+	claims, err := s.issuer.Verify(token)
 	if err != nil {
 		return nil, iamerr.InvalidIdentityTokenMalformed()
 	}
@@ -183,7 +115,7 @@ func checkTimes(claims jwt.MapClaims, now time.Time) error {
 }
 
 // decide evaluates the role's trust policy and returns the token's audience.
-func (s *WebIdentity) decide(ctx context.Context, role *types.Role, claims jwt.MapClaims, session, sourceIP string, now time.Time) (string, error) {
+func (s *Service) decide(ctx context.Context, role *types.Role, claims jwt.MapClaims, session, sourceIP string, now time.Time) (string, error) {
 	audience, _ := claims["aud"].(string)
 	if audience == "" {
 		return "", iamerr.InvalidIdentityTokenClaims()
@@ -233,54 +165,17 @@ func conditionContext(claims jwt.MapClaims) map[string][]string {
 }
 
 // open stores the session and composes the answer.
-func (s *WebIdentity) open(ctx context.Context, role *types.Role, req request, audience string, claims jwt.MapClaims, now time.Time) (any, error) {
+func (s *Service) open(ctx context.Context, role *types.Role, req request, audience string, claims jwt.MapClaims, now time.Time) (any, error) {
 	subject, _ := claims["sub"].(string)
-	session := types.Session{
-		AccessKeyId: "ASIA" + randomKey(16), SecretAccessKey: randomText(30), SessionToken: randomText(192),
-		RoleArn: role.Arn, RoleName: role.RoleName, RoleID: role.RoleID, RoleSessionName: req.sessionName,
-		Provider: s.ProviderARN(), Audience: audience, Subject: subject,
-		CreateDate: now, Expiration: now.Add(time.Duration(req.seconds) * time.Second),
-		Policy: req.sessionPolicy,
-	}
+	session := newSession(role, req, now)
+	session.Provider, session.Audience, session.Subject = s.ProviderARN(), audience, subject
 	if _, err := s.store.CreateSession(ctx, session); err != nil {
 		return nil, fmt.Errorf("store the session: %w", err)
 	}
-	result := types.AssumeRoleWithWebIdentityResult{
-		Audience: audience,
-		AssumedRoleUser: types.AssumedRoleUser{
-			AssumedRoleId: role.RoleID + ":" + req.sessionName,
-			Arn:           "arn:aws:sts::" + config.AccountID + ":assumed-role/" + role.RoleName + "/" + req.sessionName,
-		},
-		Provider: s.ProviderARN(),
-		Credentials: types.Credentials{
-			AccessKeyId: session.AccessKeyId, SecretAccessKey: session.SecretAccessKey,
-			SessionToken: session.SessionToken, Expiration: session.Expiration,
-		},
-		SubjectFromWebIdentityToken: subject,
-	}
-	if req.sessionPolicy != "" {
-		percent := int64(len(req.sessionPolicy) * 100 / policy.MaxSessionPolicyBytes)
-		result.PackedPolicySize = &percent
-	}
-	response := &types.AssumeRoleWithWebIdentityResponse{Result: result}
+	response := &types.AssumeRoleWithWebIdentityResponse{Result: types.AssumeRoleWithWebIdentityResult{
+		Audience: audience, AssumedRoleUser: assumed(session), Provider: s.ProviderARN(),
+		Credentials: credentials(session), SubjectFromWebIdentityToken: subject, PackedPolicySize: req.packedPolicySize(),
+	}}
 	response.SetRequestID(uuid.NewString())
 	return response, nil
-}
-
-func randomKey(n int) string {
-	key := make([]byte, n)
-	for i := range key {
-		k, err := rand.Int(rand.Reader, big.NewInt(int64(len(alphabet))))
-		if err != nil {
-			panic(err) // the system has no randomness left
-		}
-		key[i] = alphabet[k.Int64()]
-	}
-	return string(key)
-}
-
-func randomText(n int) string {
-	raw := make([]byte, n)
-	_, _ = rand.Read(raw) // never fails
-	return base64.StdEncoding.EncodeToString(raw)
 }

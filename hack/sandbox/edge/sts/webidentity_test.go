@@ -28,7 +28,7 @@ const (
 var now = time.Now().UTC().Truncate(time.Second)
 
 type fixture struct {
-	sts    *WebIdentity
+	sts    *Service
 	issuer *oidc.Issuer
 	store  storage.Storer
 }
