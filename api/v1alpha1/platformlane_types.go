@@ -539,7 +539,7 @@ type PlatformLaneStatus struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:path=platformlanes,shortName=lane,categories=distribution
+// +kubebuilder:resource:path=platformlanes,shortName=lane;lanes,categories=distribution
 // +kubebuilder:printcolumn:name="Platform",type=string,JSONPath=`.spec.platform`
 // +kubebuilder:printcolumn:name="Channels",type=string,JSONPath=`.status.publishesTo`
 // +kubebuilder:printcolumn:name="Access",type=string,JSONPath=`.spec.access`

@@ -144,7 +144,7 @@ func (e *Explanation) publishers(lane *v1alpha1.PlatformLane, s Settings) {
 	if slices.ContainsFunc(e.LeftOut, func(p ExplainedProblem) bool { return p.Reason == v1alpha1.ReasonDocumentTooLarge }) {
 		return
 	}
-	trusted, _ := trusteesOf(lane.Spec, s)
+	trusted, _ := trusteesOf(lane, s)
 	for _, t := range trusted {
 		e.recycled(t.publisher)
 		found := ExplainedPublisher{Name: showable(t.publisher.Name), Field: "spec.publishers[" + showable(t.publisher.Name) + "]", Who: who(t.publisher, lane, s)}

@@ -138,10 +138,14 @@ func uploadsOf(spec v1alpha1.PlatformLaneSpec, channel v1alpha1.ChannelName) []u
 	attested := ""
 	for _, name := range packagesOf(spec) {
 		if name == v1alpha1.LibtorchPackage {
-			uploads = append(uploads, upload{
+			archive := upload{
 				pkg: name, folder: layout.LibtorchPrefix(spec.Platform, channel),
 				names: "libtorch-*" + label + "*.zip", example: "libtorch-shared-with-deps-2.9.0" + label + ".zip",
-			})
+			}
+			sidecar := archive
+			sidecar.names += layout.ProvenanceSuffix
+			sidecar.example += layout.ProvenanceSuffix
+			uploads = append(uploads, archive, sidecar)
 			continue
 		}
 		// A hyphen of the name is an underscore in a wheel's.

@@ -197,7 +197,7 @@ func checkDocuments(t *testing.T, role Role, platform string) {
 	}
 	for _, st := range parse(t, role.Trust).Statement {
 		if st.Effect == "Allow" {
-			checkTrustStatement(t, st, platform)
+			checkTrustStatement(t, st, role, platform)
 		}
 	}
 	for _, st := range parse(t, role.InlinePolicy.Document).Statement {
@@ -215,10 +215,13 @@ func checkDocuments(t *testing.T, role Role, platform string) {
 	}
 }
 
-func checkTrustStatement(t *testing.T, st parsedStatement, platform string) {
+func checkTrustStatement(t *testing.T, st parsedStatement, role Role, platform string) {
 	t.Helper()
 	if slices.Equal(st.Action, strs{"sts:AssumeRole"}) {
-		onlyTheUser := map[string]map[string]strs{"StringEquals": {"aws:PrincipalArn": {"arn:aws:iam::123456789012:user/lanes/lane-" + platform}}}
+		onlyTheUser := map[string]map[string]strs{"StringEquals": {
+			"aws:PrincipalArn":                    {"arn:aws:iam::123456789012:user/lanes/lane-" + platform},
+			"aws:PrincipalTag/" + TagLaneResource: {role.Tags[1].Value},
+		}}
 		if !reflect.DeepEqual(st.Condition, onlyTheUser) {
 			t.Errorf("the role may be assumed by %v", st.Condition)
 		}
@@ -266,7 +269,7 @@ func ownPattern(resource, platform string) bool {
 			}
 			before, after, found := strings.Cut(name, "-*+"+platform+"*")
 			return found && !strings.Contains(before, "*") && before != "" &&
-				(top == "whl/" && after == "-*.whl" || top == "libtorch/" && after == ".zip" && before == "libtorch")
+				(top == "whl/" && after == "-*.whl" || top == "libtorch/" && (after == ".zip" || after == ".zip.provenance") && before == "libtorch")
 		}
 	}
 	return false

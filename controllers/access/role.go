@@ -16,6 +16,9 @@ const InlinePolicyName = "lane"
 // maxRoleName is IAM's limit for a role's name, in characters.
 const maxRoleName = 64
 
+// maxTagValue is IAM's limit for the value of a tag, in characters.
+const maxTagValue = 256
+
 // The tags of a role. ACK takes up a changed value only hours later, so they hold
 // what never changes while the role exists.
 const (
@@ -76,7 +79,7 @@ func Render(lane *v1alpha1.PlatformLane, s Settings, sessionsNotBefore *time.Tim
 	}
 	role := newRole(lane, s)
 	fatal := role.permit(lane.Spec, s, sessionsNotBefore)
-	leftOut, tooLarge := role.admit(lane.Spec, s)
+	leftOut, tooLarge := role.admit(lane, s)
 	problems := slices.Concat(fatal, tooLarge, leftOut)
 	if len(fatal) > 0 || len(tooLarge) > 0 && lane.Spec.Access != v1alpha1.AccessSuspended {
 		return Role{}, problems
@@ -92,13 +95,16 @@ func newRole(lane *v1alpha1.PlatformLane, s Settings) Role {
 		InlinePolicy:      Policy{Name: InlinePolicyName},
 		MaxSessionSeconds: s.SessionSeconds,
 		BoundaryARN:       s.PermissionsBoundaryARN,
-		Tags:              []Tag{{TagLane, lane.Spec.Platform}, {TagLaneResource, lane.Namespace + "/" + lane.Name}, {TagManagedBy, ManagedBy}},
+		Tags:              []Tag{{TagLane, lane.Spec.Platform}, {TagLaneResource, resourceOf(lane)}, {TagManagedBy, ManagedBy}},
 	}
 	if s.AccountID != "" {
 		role.ARN = "arn:" + s.Partition + ":iam::" + s.AccountID + ":role" + s.RolePath + role.Name
 	}
 	return role
 }
+
+// resourceOf is the value of TagLaneResource.
+func resourceOf(lane *v1alpha1.PlatformLane) string { return lane.Namespace + "/" + lane.Name }
 
 // permit writes the inline policy. With a problem there is none.
 func (r *Role) permit(spec v1alpha1.PlatformLaneSpec, s Settings, sessionsNotBefore *time.Time) Problems {
@@ -117,12 +123,12 @@ func (r *Role) permit(spec v1alpha1.PlatformLaneSpec, s Settings, sessionsNotBef
 
 // admit writes the trust policy, with the publishers that are sound. One that is
 // too large gives way to one that lets nobody in.
-func (r *Role) admit(spec v1alpha1.PlatformLaneSpec, s Settings) (leftOut, tooLarge Problems) {
-	if len(spec.Publishers) == 0 {
+func (r *Role) admit(lane *v1alpha1.PlatformLane, s Settings) (leftOut, tooLarge Problems) {
+	if len(lane.Spec.Publishers) == 0 {
 		leftOut = append(leftOut, problemf(v1alpha1.ReasonNoPublishers, "spec.publishers",
 			"nobody may publish; name a workflow under gitHubActions or a job under oidc"))
 	}
-	doc, found := trust(spec, s)
+	doc, found := trust(lane, s)
 	leftOut = append(leftOut, found...)
 	r.Trust, tooLarge = finish(doc, "spec.publishers", "the trust policy", s.TrustPolicyQuota,
 		"name fewer publishers, refs or workflowRefs, or ask AWS to raise the quota \"Role trust policy length\" and write it into the operator's configuration")
@@ -139,6 +145,10 @@ func checkIdentity(lane *v1alpha1.PlatformLane, s Settings) Problems {
 	c.value("spec.platform", lane.Spec.Platform, platformRE, "2 to 31 lower-case letters and digits")
 	c.value("metadata.name", lane.Name, objectNameRE, "a name of the cluster")
 	c.value("metadata.namespace", lane.Namespace, objectNameRE, "a namespace of the cluster")
+	if n := len(resourceOf(lane)); n > maxTagValue {
+		c.add(problemf(v1alpha1.ReasonUnsafeValue, "metadata.name",
+			"namespace and name of the lane have %d characters, %d more than a tag of its role can hold; make the lane anew with a shorter name", n, n-maxTagValue))
+	}
 	// whl/nightly/ holds other lanes. A platform named release is odd, but has
 	// folders of its own.
 	if p := lane.Spec.Platform; p == string(v1alpha1.ChannelNightly) || p == string(v1alpha1.ChannelTest) {

@@ -18,8 +18,8 @@ const gitHubAudience = "sts.amazonaws.com"
 // trust is the document that says who may obtain the lane's credentials: one
 // statement for each publisher, in the order of their names. A publisher with a
 // problem is left out; with none left the document lets nobody in.
-func trust(spec v1alpha1.PlatformLaneSpec, s Settings) (document, Problems) {
-	trusted, problems := trusteesOf(spec, s)
+func trust(lane *v1alpha1.PlatformLane, s Settings) (document, Problems) {
+	trusted, problems := trusteesOf(lane, s)
 	if len(trusted) == 0 {
 		return closedTrust(), problems
 	}
@@ -38,13 +38,13 @@ type trustee struct {
 
 // trusteesOf are the publishers that the trust policy lets in, in the order of
 // their names, and what keeps the others out.
-func trusteesOf(spec v1alpha1.PlatformLaneSpec, s Settings) ([]trustee, Problems) {
+func trusteesOf(lane *v1alpha1.PlatformLane, s Settings) ([]trustee, Problems) {
 	var trusted []trustee
 	var problems Problems
-	sorted := slices.Clone(spec.Publishers)
+	sorted := slices.Clone(lane.Spec.Publishers)
 	slices.SortStableFunc(sorted, func(a, b v1alpha1.Publisher) int { return strings.Compare(a.Name, b.Name) })
 	for _, p := range sorted {
-		st, found := publisherStatement(p, spec.Platform, s)
+		st, found := publisherStatement(p, lane, s)
 		if len(found) > 0 {
 			problems = append(problems, found...)
 			continue
@@ -62,7 +62,7 @@ func closedTrust() document {
 	}}}
 }
 
-func publisherStatement(p v1alpha1.Publisher, platform string, s Settings) (statement, Problems) {
+func publisherStatement(p v1alpha1.Publisher, lane *v1alpha1.PlatformLane, s Settings) (statement, Problems) {
 	field := "spec.publishers[" + showable(p.Name) + "]"
 	kinds := 0
 	for _, set := range []bool{isSet(p.GitHubActions), isSet(p.OIDC), p.AccessKey != nil} {
@@ -75,7 +75,7 @@ func publisherStatement(p v1alpha1.Publisher, platform string, s Settings) (stat
 		return statement{}, Problems{problemf(v1alpha1.ReasonUnsupportedPublisher, field,
 			"sets %d kinds of publisher; a publisher is exactly one of gitHubActions, oidc and accessKey", kinds)}
 	case p.AccessKey != nil:
-		return userStatement(field+".accessKey", platform, s)
+		return userStatement(field+".accessKey", lane, s)
 	case isSet(p.GitHubActions):
 		return gitHubStatement(field+".gitHubActions", p.GitHubActions, s)
 	default:

@@ -151,13 +151,20 @@ func assumeOnly(roleARN string) document {
 // is deleted: a user made anew would stay out, and ACK would see a difference for
 // ever. An account as the principal leaves the last word to the policies of its
 // users; that of this user says yes, and the condition keeps out all others.
-func userStatement(field, platform string, s Settings) (statement, Problems) {
+//
+// A user's name is made of the platform, which another lane may have had before:
+// one that lost its finalizer, or its cluster, may have left a user with a key
+// that works. The tag tells the two apart.
+func userStatement(field string, lane *v1alpha1.PlatformLane, s Settings) (statement, Problems) {
 	if problems := s.checkAccessKeys(field); len(problems) > 0 {
 		return statement{}, problems
 	}
 	return statement{
 		Effect: allow, Principal: &principal{AWS: "arn:" + s.Partition + ":iam::" + s.AccountID + ":root"},
-		Action:    values{"sts:AssumeRole"},
-		Condition: map[operator]keyTest{stringEquals: {"aws:PrincipalArn": {s.userARN(platform)}}},
+		Action: values{"sts:AssumeRole"},
+		Condition: map[operator]keyTest{stringEquals: {
+			"aws:PrincipalArn":                    {s.userARN(lane.Spec.Platform)},
+			"aws:PrincipalTag/" + TagLaneResource: {resourceOf(lane)},
+		}},
 	}, nil
 }

@@ -84,6 +84,26 @@ func TestAUserMayAssumeItsRoleOnly(t *testing.T) {
 	}
 }
 
+// A user that another lane of the same platform left behind has the name of this
+// lane's, and other tags: its key opens nothing here.
+func TestAPredecessorsUserStaysOut(t *testing.T) {
+	mine, theirs := lane(publishers(accessKey("k"))), lane(publishers(accessKey("k")))
+	theirs.Namespace = "vendor-before"
+	left := UserOf(theirs, withKeys(), "c")
+	if left.ARN != UserOf(mine, withKeys(), "c").ARN {
+		t.Fatal("the two lanes have users of different names")
+	}
+	role, err := Render(mine, withKeys(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range parse(t, role.Trust).Statement {
+		if got := st.Condition["StringEquals"]["aws:PrincipalTag/"+TagLaneResource]; !slices.Equal(got, strs{"vendor-spyre/spyre"}) {
+			t.Errorf("the role trusts a user with the tag %q, and the predecessor's has %+v", got, left.Tags)
+		}
+	}
+}
+
 func TestNoUserWithoutWhatItTakes(t *testing.T) {
 	noAccount, longPath := withKeys(), withKeys()
 	noAccount.AccountID = ""

@@ -107,9 +107,11 @@ func (p Plan) Next() time.Time {
 //     overlap is over.
 //   - A Secret that is gone, or that holds a key which IAM does not know, asks for
 //     a new key now. The newest key works on as the one that was replaced, for
-//     somebody may have read it; an older one makes room. While the lane is
-//     suspended nothing works that could overlap: all keys go, and resuming the
-//     lane begins with a new one. That is how a stolen key is got rid of at once.
+//     somebody may have read it; an older one makes room. A key that does not
+//     work has nobody to work on for, and goes: while the lane is suspended all
+//     do, and resuming it begins with a new one, even if nobody looked between
+//     the end of the Secret and the resumption. That is how a stolen key is got
+//     rid of at once.
 //   - A key that reaches its age is replaced and not deleted: the key that the
 //     Secret holds goes only after another one has taken its place there.
 func Decide(in Situation, s Schedule) Plan {
@@ -149,7 +151,7 @@ func Decide(in Situation, s Schedule) Plan {
 func (in Situation) withoutCurrent(keys []Key) Plan {
 	var plan Plan
 	for i, k := range keys {
-		if newest := i == len(keys)-1; in.Suspended || !newest {
+		if newest := i == len(keys)-1; in.Suspended || !newest || !k.Active {
 			plan.Steps = append(plan.Steps, Step{Delete, k.ID})
 		}
 	}

@@ -65,6 +65,7 @@ func TestDecide(t *testing.T) {
 		"resumed in the overlap":              {[]Key{inactive(key("a", 31*day)), inactive(key("b", time.Hour))}, Stored{ID: "b"}, false, []Step{{Activate, "b"}, {Activate, "a"}}, "a", 23 * time.Hour},
 		"resumed past its age":                {[]Key{inactive(key("a", 40*day))}, Stored{ID: "a"}, false, []Step{{Activate, "a"}, {Do: Create}}, "", -10 * day},
 		"resumed after the overlap":           {[]Key{inactive(key("a", 40*day)), inactive(key("b", 2*day))}, Stored{ID: "b"}, false, []Step{{Delete, "a"}, {Activate, "b"}}, "", 28 * day},
+		"resumed, the Secret is gone":         {[]Key{inactive(key("a", day))}, Stored{}, false, []Step{{Delete, "a"}, {Do: Create}}, "", 0},
 		"resumed without the Secret's key":    {nil, Stored{}, false, []Step{{Do: Create}}, "", 0},
 		"more keys than IAM lets one have":    {[]Key{key("a", 9*day), key("b", 8*day), key("c", time.Hour)}, Stored{ID: "c"}, false, []Step{{Delete, "a"}}, "b", 23 * time.Hour},
 		"more keys and none in the Secret":    {[]Key{key("a", 9*day), key("b", 8*day), key("c", time.Hour)}, Stored{}, false, []Step{{Delete, "a"}, {Delete, "b"}, {Do: Create}}, "", 0},

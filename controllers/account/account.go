@@ -243,7 +243,7 @@ func (a *account) lanesFiles() values {
 	var all []string
 	for _, channel := range layout.Channels() {
 		wheels, archives := layout.WheelPrefix(laneTag, channel), layout.LibtorchPrefix(laneTag, channel)
-		for _, key := range []string{wheels + "*.whl", wheels + "*.whl" + layout.ProvenanceSuffix, archives + "*.zip"} {
+		for _, key := range []string{wheels + "*.whl", wheels + "*.whl" + layout.ProvenanceSuffix, archives + "*.zip", archives + "*.zip" + layout.ProvenanceSuffix} {
 			all = append(all, a.object(a.bucket, key))
 		}
 	}

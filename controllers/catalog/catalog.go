@@ -40,7 +40,8 @@ type Catalog struct {
 	// Upstream says where a project comes from that the lane only links to.
 	Upstream Upstream `json:"upstream,omitzero"`
 	// Stale are the names of files and sidecars whose copies the CDN has still
-	// to drop, in order: other bytes lay under them.
+	// to drop, in order: other bytes lay under them. A * at the end stands for
+	// anything.
 	Stale []string `json:"stale,omitempty"`
 	// Files are sorted by name.
 	Files []File `json:"files"`
@@ -109,6 +110,9 @@ type File struct {
 	// ProvenanceETag is the ETag of the attestation that was looked at, verified
 	// or not; empty if none was.
 	ProvenanceETag string `json:"provenanceETag,omitempty"`
+	// ProvenanceUnder stands for those whose signatures counted when it was
+	// refused, and for the trust root; empty if it was not.
+	ProvenanceUnder string `json:"provenanceUnder,omitempty"`
 	// ProvenanceReason and ProvenanceMessage say why it was not verified.
 	ProvenanceReason  string `json:"provenanceReason,omitempty"`
 	ProvenanceMessage string `json:"provenanceMessage,omitempty"`

@@ -60,7 +60,7 @@ func (c *Catalog) textBytes() (n int) {
 	for i := range c.Files {
 		f := &c.Files[i]
 		n += lineBytes + len(f.Name) + len(f.ETag) + len(f.VersionID) + len(f.SHA256) + len(f.Version) + len(f.RequiresPython) +
-			len(f.MetadataSHA256) + len(f.MetadataETag) + len(f.Provenance) + len(f.ProvenanceETag) + len(f.ProvenanceReason) + len(f.ProvenanceMessage) + len(f.Reason) + len(f.Message) + tombstoneBytes*len(f.Tombstones)
+			len(f.MetadataSHA256) + len(f.MetadataETag) + len(f.Provenance) + len(f.ProvenanceETag) + len(f.ProvenanceUnder) + len(f.ProvenanceReason) + len(f.ProvenanceMessage) + len(f.Reason) + len(f.Message) + tombstoneBytes*len(f.Tombstones)
 	}
 	return n
 }
@@ -85,6 +85,7 @@ func (f *File) appendTo(b []byte) (_ []byte, err error) {
 	b = appendField(b, `,"metadataETag":`, f.MetadataETag)
 	b = appendField(b, `,"provenance":`, f.Provenance)
 	b = appendField(b, `,"provenanceETag":`, f.ProvenanceETag)
+	b = appendField(b, `,"provenanceUnder":`, f.ProvenanceUnder)
 	b = appendField(b, `,"provenanceReason":`, f.ProvenanceReason)
 	b = appendField(b, `,"provenanceMessage":`, f.ProvenanceMessage)
 	b = append(b, `,"state":`...)

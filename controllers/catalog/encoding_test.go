@@ -16,6 +16,7 @@ func TestEncodeRoundTrip(t *testing.T) {
 	full := catalog.File{
 		Name: `x<&"'>.whl`, ETag: "e", VersionID: "v", Size: 1 << 40, SHA256: "ab", Version: "1.0+a", UploadTime: noon.Add(time.Microsecond),
 		RequiresPython: ">=3.10,<4", MetadataSHA256: "cd", MetadataETag: "f", Provenance: "gh",
+		ProvenanceETag: "i", ProvenanceUnder: "j", ProvenanceReason: "k", ProvenanceMessage: "l", Published: "mn",
 		State: catalog.StateOverwritten, Reason: "R", Message: "multi\nline \u2028", DueTime: noon,
 	}
 	full.Tombstones = []catalog.Tombstone{{

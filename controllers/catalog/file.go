@@ -82,7 +82,7 @@ func (f *File) Exhume(uid string) bool {
 func (f *File) Expire(now time.Time) {
 	f.State, f.Reason, f.Message = StateExpired, "", ""
 	f.RequiresPython, f.MetadataSHA256, f.MetadataETag, f.Provenance = "", "", "", ""
-	f.ProvenanceETag, f.ProvenanceReason, f.ProvenanceMessage = "", "", ""
+	f.ProvenanceETag, f.ProvenanceUnder, f.ProvenanceReason, f.ProvenanceMessage = "", "", "", ""
 	f.DueTime, f.Published = now, f.SHA256
 }
 

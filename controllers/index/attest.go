@@ -37,6 +37,27 @@ func (e *Engine) signers(lane Lane) []provenance.Identity {
 	return provenance.Identities(lane.Publishers, e.gitHubIssuer)
 }
 
+// trust stands for all that the verdict on an attestation hangs on beside the
+// attestation: who may sign for the lane, and the trust root. It is empty where
+// attestations are not verified.
+func (e *Engine) trust(lane Lane) string {
+	if e.verifier == nil {
+		return ""
+	}
+	said, root := digestOf(Lane{Publishers: lane.Publishers}), e.verifier.Root()
+	d := newDigester()
+	d.add(string(said[:]), e.gitHubIssuer, string(root[:]))
+	sum := d.sum()
+	return hex.EncodeToString(sum[:8])
+}
+
+// attestable tells whether the attestation beside a file is still to be looked
+// at. One that was refused may be good under what is trusted now; one that was
+// verified stays so: who signed it had the right to.
+func attestable(entry *catalog.File, etag, trust string) bool {
+	return trust != "" && (etag != entry.ProvenanceETag || entry.ProvenanceReason != "" && entry.ProvenanceUnder != trust)
+}
+
 // attest verifies the attestation beside a file and notes the result. An error
 // means that it could not be read.
 func (e *Engine) attest(ctx context.Context, c candidate, file *catalog.File) error {
@@ -44,9 +65,9 @@ func (e *Engine) attest(ctx context.Context, c candidate, file *catalog.File) er
 	switch {
 	case e.verifier == nil || etag == "":
 		return nil
-	case c.known() && c.entry.ProvenanceETag == etag:
+	case c.known() && !attestable(c.entry, etag, c.trust):
 		file.Provenance, file.ProvenanceETag = c.entry.Provenance, etag
-		file.ProvenanceReason, file.ProvenanceMessage = c.entry.ProvenanceReason, c.entry.ProvenanceMessage
+		file.ProvenanceUnder, file.ProvenanceReason, file.ProvenanceMessage = c.entry.ProvenanceUnder, c.entry.ProvenanceReason, c.entry.ProvenanceMessage
 		return nil
 	}
 	raw, err := e.readAttestation(ctx, c.key+layout.ProvenanceSuffix, etag)
@@ -57,7 +78,7 @@ func (e *Engine) attest(ctx context.Context, c candidate, file *catalog.File) er
 	err = e.verifier.Verify(raw, provenance.File{Name: file.Name, SHA256: file.SHA256}, c.signers)
 	var refused *wheel.Rejection
 	if errors.As(err, &refused) {
-		file.ProvenanceReason, file.ProvenanceMessage = string(refused.Reason), refused.Message
+		file.ProvenanceUnder, file.ProvenanceReason, file.ProvenanceMessage = c.trust, string(refused.Reason), refused.Message
 		return nil
 	}
 	if err == nil {
@@ -101,7 +122,7 @@ func (p *project) demandAttestations(c *catalog.Catalog) (changed bool) {
 // unattested says why a file has no verified attestation.
 func (p *project) unattested(f *catalog.File) (reason, message string) {
 	switch {
-	case !p.attests:
+	case p.trust == "":
 		return string(provenance.ReasonNoTrustRoot), messageNoRoot
 	case f.ProvenanceReason != "":
 		return f.ProvenanceReason, shorten(f.ProvenanceMessage, unlistedBecause)

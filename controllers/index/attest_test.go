@@ -237,3 +237,47 @@ func TestAnAttestationOfAnySizeIsBounded(t *testing.T) {
 		t.Errorf("the reason is %q", got)
 	}
 }
+
+// TestRefusedAttestationIsLookedAtAgain once the lane says something else about
+// who may sign, or the operator trusts somebody else.
+func TestRefusedAttestationIsLookedAtAgain(t *testing.T) {
+	t.Run("publishers", func(t *testing.T) {
+		a := newAttested(t)
+		a.lane.ProvenanceRequired = true
+		name := a.upload("1.0")
+		other := a.job
+		other.RepositoryID = 99
+		a.attest(other, name)
+		a.settle(a.engine)
+		a.wantListed(name, false)
+		a.lane.Publishers = append([]v1alpha1.Publisher{{Name: "other", GitHubActions: v1alpha1.GitHubActionsPublisher{
+			Repository: "ibm-aiu/torch-spyre", RepositoryID: 99, RepositoryOwnerID: 12, Refs: []string{"refs/heads/main"},
+		}}}, a.lane.Publishers...)
+		a.settle(a.engine)
+		a.wantListed(name, true)
+		if !a.linked(name) {
+			t.Errorf("entry %+v", a.entry(name))
+		}
+	})
+	t.Run("trust root", func(t *testing.T) {
+		a := newAttested(t)
+		name := a.upload("1.0")
+		right, stranger := a.authority, newAttested(t).authority
+		a.attest(a.job, name)
+		a.authority = stranger
+		a.settle(a.fresh())
+		if a.linked(name) {
+			t.Fatal("an attestation of somebody whom nobody trusts is linked")
+		}
+		a.store.ResetCalls()
+		a.settle(a.fresh())
+		if calls := a.store.Calls(); calls[objectstore.OpHead] != 0 {
+			t.Errorf("under the same trust root a second look costs %v", calls)
+		}
+		a.authority = right
+		a.settle(a.fresh())
+		if !a.linked(name) {
+			t.Errorf("entry %+v", a.entry(name))
+		}
+	})
+}

@@ -190,3 +190,23 @@ func TestFailedJudgementIsNotKept(t *testing.T) {
 	eventually(t, "the file is never listed", func() bool { return w.syncBy(e).Pending == 0 })
 	w.wantListed(big, true)
 }
+
+// TestAFileThatBringsDownItsJudgementHarmsNoOther: judging runs behind Syncs,
+// where nobody else would catch it.
+func TestAFileThatBringsDownItsJudgementHarmsNoOther(t *testing.T) {
+	w := newWorld(t)
+	bad, good := w.upload("2.9.0"), w.upload("2.9.1")
+	h := &hooked{Store: w.store, before: func(op, key string) {
+		if op == objectstore.OpHead && key == folder+bad {
+			panic("a defect")
+		}
+	}}
+	e := w.on(h)
+	for range 2 {
+		if _, err := e.Sync(t.Context(), w.lane, torch.Channel); err == nil || !strings.Contains(err.Error(), bad) || !strings.Contains(err.Error(), "a defect") {
+			t.Errorf("error %v", err)
+		}
+	}
+	w.wantListed(good, true)
+	w.wantListed(bad, false)
+}

@@ -45,27 +45,29 @@ func (e *Engine) Catalogs(ctx context.Context, platform string) ([]*catalog.Cata
 // broken are those that are there and cannot be read: they keep nobody from the
 // others.
 func (e *Engine) channelCatalogs(ctx context.Context, platform string, channel v1alpha1.ChannelName) (found map[string]stored, broken map[string]error, err error) {
-	etags, err := e.listCatalogs(ctx, platform, channel)
+	etags, _, err := e.listCatalogs(ctx, platform, channel)
 	if err != nil {
 		return nil, nil, err
 	}
 	return e.readCatalogs(ctx, platform, channel, etags)
 }
 
-// listCatalogs are the ETags of a channel's catalogs, by project.
-func (e *Engine) listCatalogs(ctx context.Context, platform string, channel v1alpha1.ChannelName) (map[string]string, error) {
+// listCatalogs are the ETags of a channel's catalogs, by project. owed is true if
+// the purge of the channel's root page is; see oweFront.
+func (e *Engine) listCatalogs(ctx context.Context, platform string, channel v1alpha1.ChannelName) (etags map[string]string, owed bool, err error) {
 	prefix := layout.CatalogPrefix(platform, channel)
-	etags := map[string]string{}
+	etags = map[string]string{}
 	for obj, err := range e.Primary().Store.List(ctx, prefix) {
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		owed = owed || obj.Key == layout.RootDebtKey(platform, channel)
 		project, ok := strings.CutSuffix(strings.TrimPrefix(obj.Key, prefix), ".json")
 		if ok && !strings.Contains(project, "/") {
 			etags[project] = obj.ETag
 		}
 	}
-	return etags, nil
+	return etags, owed, nil
 }
 
 // readCatalogs is channelCatalogs for catalogs that were listed.

@@ -38,9 +38,11 @@
 //
 // Every catalog says which revision the CDN was told of. A purge follows the
 // publication, never the other way round, and a page of a revision that was
-// purged is written again only under a new one. Files and sidecars that are
-// replaced are noted in the catalog before they are. So a crash at any point
-// leaves a purge that is owed, and not a stale copy.
+// purged is written again only under a new one. Files and sidecars that were
+// replaced or forgotten are noted in the catalog: the engine's own before it
+// writes them, others with the verdict on what lies there now. For a root page
+// without any catalog an object of its own stands for the debt. So a crash at any
+// point leaves a purge that is owed, and not a stale copy.
 //
 // # What is remembered
 //

@@ -235,6 +235,9 @@ func (r *Report) reject(files ...Rejected) {
 		r.RejectedBy[f.Reason]++
 	}
 	r.Rejected = append(r.Rejected, files...)
+	if len(r.Rejected) > 8*MaxRejected {
+		r.finish() // A folder may be full of them.
+	}
 }
 
 // finish brings the report into its final form.

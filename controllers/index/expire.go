@@ -128,7 +128,7 @@ func (p *project) outlook(c *catalog.Catalog, report *Report) (next time.Time) {
 		switch {
 		case f.DueTime.IsZero():
 		case f.State == catalog.StateExpired:
-			if f.ETag != "" {
+			if f.ETag != "" && gone(f) {
 				next = earliest(next, f.DueTime.Add(removalPause))
 			}
 		default:
@@ -151,6 +151,7 @@ func earliest(a, b time.Time) time.Time {
 
 // removal is a file whose bytes are to be removed.
 type removal struct {
+	ref             Ref
 	name, key, etag string
 	size            int64
 	mirrors         []string
@@ -166,7 +167,6 @@ func (p *pass) removeExpired(ctx context.Context, published []stored) {
 	var due []removal
 	for _, have := range published {
 		for _, r := range p.removals[have.cat.Project] {
-			// A Yank may have come in between, and wants to keep the bytes.
 			if f := have.cat.Find(r.name); f != nil && gone(f) {
 				due = append(due, r)
 			}
@@ -194,14 +194,18 @@ func (p *pass) removeExpired(ctx context.Context, published []stored) {
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			err := p.engine.remove(ctx, r, versioned)
+			still, err := p.engine.stillGone(ctx, r)
+			if still && err == nil {
+				err = p.engine.remove(ctx, r, versioned)
+			}
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
+			switch {
+			case err != nil:
 				errs = append(errs, err)
-				return
+			case still:
+				p.report.Removed.add(r.key, r.size)
 			}
-			p.report.Removed.add(r.key, r.size)
 		})
 	}
 	group.Wait()
@@ -210,6 +214,20 @@ func (p *pass) removeExpired(ctx context.Context, published []stored) {
 
 // gone is true for a file that retention, and no Yank, took off the page.
 func gone(f *catalog.File) bool { return f.State == catalog.StateExpired && len(f.Tombstones) == 0 }
+
+// stillGone asks again right before a file is removed: publishing and purging
+// take their time, and a Yank that came in between wants to keep the bytes.
+func (e *Engine) stillGone(ctx context.Context, r removal) (bool, error) {
+	have, ok := e.memory.latest(r.ref.key())
+	if !ok {
+		var err error
+		if have, err = e.read(ctx, r.ref, ""); err != nil || have.cat == nil {
+			return false, err
+		}
+	}
+	f := have.cat.Find(r.name)
+	return f != nil && gone(f), nil
+}
 
 // removalsOf are the expired files of a catalog whose time has come and that are
 // still stored somewhere.
@@ -222,7 +240,7 @@ func (p *pass) removalsOf(c *catalog.Catalog) (due []removal) {
 		if !gone(f) || p.now.Before(f.DueTime.Add(removalPause)) {
 			continue
 		}
-		r := removal{name: f.Name, key: c.FileKey(f.Name), size: f.Size}
+		r := removal{ref: refOf(c), name: f.Name, key: c.FileKey(f.Name), size: f.Size}
 		switch obj := p.primary.folderOf(c).find(f.Name); {
 		case obj == nil:
 		case obj.etag == f.ETag:
@@ -271,29 +289,34 @@ func (e *Engine) remove(ctx context.Context, r removal, versioned map[string]boo
 		if i == 0 && r.etag == "" || i > 0 && !slices.Contains(r.mirrors, target.Name) {
 			continue
 		}
+		etag := "" // Copies elsewhere may have another one.
 		if i == 0 {
 			info, err := target.Store.Head(ctx, r.key)
 			if errors.Is(err, objectstore.ErrNotFound) {
 				continue
 			}
 			if err == nil && info.ETag != r.etag {
-				err = fmt.Errorf("%s was uploaded again while it was being removed; it stays", r.key)
+				err = errUploadedAgain
 			}
 			if err != nil {
-				return err
+				return fmt.Errorf("remove %s from %s: %w", r.key, target.Name, err)
 			}
+			etag = r.etag
 		}
-		if err := removeFamily(ctx, target.Store, r.key, versioned[target.Name]); err != nil {
+		if err := removeFamily(ctx, target.Store, r.key, etag, versioned[target.Name]); err != nil {
 			return fmt.Errorf("remove %s from %s: %w", r.key, target.Name, err)
 		}
 	}
 	return nil
 }
 
+var errUploadedAgain = errors.New("it was uploaded again while it was being removed, and stays")
+
 // removeFamily removes a file and its sidecars, the file last: as long as it is
 // there its removal is tried again. Where versions are kept they are tagged, and
-// a delete marker goes on top.
-func removeFamily(ctx context.Context, store objectstore.Store, key string, versioned bool) error {
+// a delete marker goes on top. A file that has another ETag than the given one
+// stays; an empty one stands for any.
+func removeFamily(ctx context.Context, store objectstore.Store, key, etag string, versioned bool) error {
 	keys := []string{key + layout.ProvenanceSuffix, key + layout.MetadataSuffix, key}
 	if !versioned {
 		for _, k := range keys {
@@ -310,6 +333,9 @@ func removeFamily(ctx context.Context, store objectstore.Store, key string, vers
 		}
 		if v.Latest && !v.DeleteMarker && slices.Contains(keys, v.Key) {
 			latest[v.Key] = v.ID
+			if v.Key == key && etag != "" && v.ETag != etag {
+				return errUploadedAgain
+			}
 		}
 	}
 	for _, k := range keys {

@@ -1,9 +1,11 @@
 package index_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/pytorch/platform-lane-operator/controllers/index"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore/fake"
 	"github.com/pytorch/platform-lane-operator/controllers/wheel/wheeltest"
 )
@@ -91,5 +93,24 @@ func TestListedFileStaysWhenItsPackageIsNoLongerAllowed(t *testing.T) {
 	w.wantListed(name, true)
 	if _, ok := w.store.Contents()[folder+name+".metadata"]; !ok {
 		t.Error("the METADATA file was not put back")
+	}
+}
+
+// TestManyBadFilesAreCountedAndTheFirstNamed, by key.
+func TestManyBadFilesAreCountedAndTheFirstNamed(t *testing.T) {
+	w := newWorld(t)
+	const files = 10*index.MaxRejected + 7
+	for i := files; i > 0; i-- {
+		w.store.Seed(fmt.Sprintf("%sbad/%05d.whl", folder, i), []byte("x"), fake.SeedOptions{})
+	}
+	w.store.Seed(folder+"a.txt", []byte("x"), fake.SeedOptions{})
+	report := w.settle(w.engine)
+	if report.RejectedCount() != files+1 || len(report.Rejected) != index.MaxRejected || cap(report.Rejected) > 2*index.MaxRejected {
+		t.Errorf("%d are rejected, %d named, in the space of %d", report.RejectedCount(), len(report.Rejected), cap(report.Rejected))
+	}
+	for i, r := range report.Rejected[1:] {
+		if want := fmt.Sprintf("%sbad/%05d.whl", folder, i+1); r.Key != want {
+			t.Fatalf("%d is %s, want %s", i+1, r.Key, want)
+		}
 	}
 }

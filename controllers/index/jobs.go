@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 )
@@ -77,7 +78,8 @@ func (b *job) finished() bool {
 	}
 }
 
-// start begins a job. release is called when it has ended. It goes on when the
+// start begins a job. release is called when it has ended. What it reads was made
+// by others: should that bring it down, the file waits alone. It goes on when the
 // caller's context ends, until its own time is up or the engine is closed; after
 // that none is begun, and it returns nil.
 func (j *jobs) start(ctx context.Context, c candidate, inputs digest, work func(context.Context) (verdict, error), release func()) *job {
@@ -96,6 +98,11 @@ func (j *jobs) start(ctx context.Context, c candidate, inputs digest, work func(
 		defer release()
 		defer cancel()
 		defer stop()
+		defer func() {
+			if defect := recover(); defect != nil {
+				b.err = fmt.Errorf("it brought its own judgement down, which is a defect of the operator; please report it: %v", defect)
+			}
+		}()
 		b.verdict, b.err = work(ctx)
 	})
 	return b

@@ -29,8 +29,9 @@ type candidate struct {
 	obj object
 	// entry is what the catalog says of the name; nil if nothing.
 	entry *catalog.File
-	// signers are those whose attestations count.
+	// signers are those whose attestations count; see Engine.trust for trust.
 	signers []provenance.Identity
+	trust   string
 	// outOfReach tells whether a Yank puts a file with this entry out of reach.
 	outOfReach func(*catalog.File) bool
 }

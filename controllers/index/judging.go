@@ -80,7 +80,7 @@ func (p *pass) begin(ctx, patience context.Context, c candidate) *job {
 	if c.archive() {
 		rules = p.archiveRules()
 	}
-	c.signers = p.signers
+	c.signers, c.trust = p.signers, p.trust
 	work := func(ctx context.Context) (verdict, error) { return p.engine.judge(ctx, rules, c) }
 	return p.engine.jobs.start(ctx, c, p.judgedUnder, work, release)
 }

@@ -31,9 +31,9 @@ const (
 )
 
 // decide compares a catalog entry (nil if there is none) with the object that
-// is stored under its name. An archive has no METADATA file. attests is true where
-// attestations are verified.
-func decide(entry *catalog.File, obj *object, archive, attests bool) action {
+// is stored under its name. An archive has no METADATA file. trust is that of
+// Engine.trust.
+func decide(entry *catalog.File, obj *object, archive bool, trust string) action {
 	switch {
 	case entry == nil || entry.State == catalog.StateGone:
 		return judgeIt
@@ -43,7 +43,7 @@ func decide(entry *catalog.File, obj *object, archive, attests bool) action {
 			return keep
 		case !archive && (obj.metadata == "" || obj.metadata != entry.MetadataETag):
 			return judgeIt
-		case attests && obj.provenance != entry.ProvenanceETag:
+		case attestable(entry, obj.provenance, trust):
 			return judgeIt
 		case entry.State == catalog.StateOverwritten:
 			return relist
@@ -92,9 +92,10 @@ type project struct {
 	policy  retention.Policy
 	preview time.Duration
 	now     time.Time
-	// attests is true where attestations are verified, attested where nothing is
-	// listed without one.
-	attests, attested bool
+	// trust is that of Engine.trust; attested is true where nothing is listed
+	// without a verified attestation.
+	trust    string
+	attested bool
 	// verdicts are the files judged in this Sync, by name, and jobs where they
 	// come from.
 	verdicts map[string]verdict
@@ -134,6 +135,8 @@ func (p *project) merge(c *catalog.Catalog, rules []Rule) merged {
 	m := merged{missing: map[string]bool{}}
 	if c.Retired {
 		c.Retired, m.changed = false, true
+		// Nobody saw what was due meanwhile: it is on show anew.
+		c.Retention = catalog.Retention{}
 	}
 	m.changed = p.relink(c) || m.changed
 	for entry, obj := range p.pairs(c) {
@@ -147,6 +150,7 @@ func (p *project) merge(c *catalog.Catalog, rules []Rule) merged {
 		}
 	}
 	c.PutAll(m.added)
+	oweMissing(c, m.missing)
 	c.DropAll(m.missing)
 	if len(m.added)+len(m.missing) > 0 {
 		m.changed = true
@@ -199,7 +203,7 @@ func (p *project) pairs(c *catalog.Catalog) iter.Seq2[*catalog.File, *object] {
 
 // mergeStored merges a stored file; entry is nil if the catalog has none.
 func (p *project) mergeStored(c *catalog.Catalog, entry *catalog.File, obj *object, m *merged) {
-	switch decide(entry, obj, p.archive(), p.attests) {
+	switch decide(entry, obj, p.archive(), p.trust) {
 	case judgeIt:
 		found, ok := p.verdicts[obj.name]
 		if !ok {
@@ -214,6 +218,7 @@ func (p *project) mergeStored(c *catalog.Catalog, entry *catalog.File, obj *obje
 			return
 		}
 		m.resurfaced = m.resurfaced || hidden(entry)
+		oweReplaced(c, entry, &found.file)
 		*entry = p.successor(found.file, entry)
 	case markOverwritten:
 		if !p.older(entry) {
@@ -228,6 +233,32 @@ func (p *project) mergeStored(c *catalog.Catalog, entry *catalog.File, obj *obje
 		c.OweCopies(obj.name)
 		m.changed = true
 	case keep:
+	}
+}
+
+// oweReplaced notes that the CDN may still hold what lay under the name of a file,
+// or of its attestation, before this was judged.
+func oweReplaced(c *catalog.Catalog, was, is *catalog.File) {
+	if was.ETag != "" && was.ETag != is.ETag {
+		c.OweCopies(was.Name)
+	}
+	if was.ProvenanceETag != "" && was.ProvenanceETag != is.ProvenanceETag {
+		c.OweCopies(was.Name + layout.ProvenanceSuffix)
+	}
+}
+
+// maxStale is from how many forgotten files on the CDN drops its copies of all.
+const maxStale = 100
+
+// oweMissing notes that the CDN may still hold files that are forgotten: other
+// bytes may come under their names, and nobody will know that they are others.
+func oweMissing(c *catalog.Catalog, missing map[string]bool) {
+	if len(missing) > maxStale {
+		c.OweCopies(allFiles)
+		return
+	}
+	for name := range missing {
+		c.OweCopies(name, name+layout.MetadataSuffix, name+layout.ProvenanceSuffix)
 	}
 }
 
@@ -306,13 +337,19 @@ func (p *project) bury(c *catalog.Catalog, rules []Rule) (changed bool) {
 }
 
 // candidate is a file of this project that is to be judged; entry is nil if the
-// catalog has none.
+// catalog has none. It holds on to neither the catalog nor the listing: a large
+// file is judged for minutes.
 func (p *project) candidate(entry *catalog.File, obj *object, rules []Rule) candidate {
+	if entry != nil {
+		alone := *entry
+		entry = &alone
+	}
+	ref := p.ref
 	return candidate{
-		ref: p.ref, key: p.prefix + obj.name, obj: *obj, entry: entry,
+		ref: ref, key: p.prefix + obj.name, obj: *obj, entry: entry,
 		outOfReach: func(f *catalog.File) bool {
 			return entry != nil && hidden(entry) || slices.ContainsFunc(rules, func(r Rule) bool {
-				return r.Tombstone.Mode.BlocksAccess() && r.Selector.Matches(p.ref.Project, p.ref.Channel, f)
+				return r.Tombstone.Mode.BlocksAccess() && r.Selector.Matches(ref.Project, ref.Channel, f)
 			})
 		},
 	}
@@ -321,7 +358,7 @@ func (p *project) candidate(entry *catalog.File, obj *object, rules []Rule) cand
 // unjudged are the stored files of which nothing is known.
 func (p *project) unjudged(c *catalog.Catalog, rules []Rule) (out []candidate) {
 	for entry, obj := range p.pairs(c) {
-		if obj != nil && decide(entry, obj, p.archive(), p.attests) == judgeIt {
+		if obj != nil && decide(entry, obj, p.archive(), p.trust) == judgeIt {
 			out = append(out, p.candidate(entry, obj, rules))
 		}
 	}

@@ -11,6 +11,10 @@ import (
 	"github.com/pytorch/platform-lane-operator/controllers/layout"
 )
 
+// allFiles stands for every file of a project among the copies that the CDN has
+// to drop, and for whatever else lies in the same folder.
+const allFiles = "*"
+
 // owesPurge is true while the CDN was not told of the last revision's pages.
 func owesPurge(c *catalog.Catalog) bool { return c.PurgedRevision < c.Revision }
 

@@ -237,25 +237,29 @@ func TestFailedRemovalIsToldAndTriedAgain(t *testing.T) {
 // TestUploadDuringItsRemovalStays: new bytes under the name are nobody's to
 // remove.
 func TestUploadDuringItsRemovalStays(t *testing.T) {
-	w, old, _ := aged(t)
-	w.settle(w.engine)
-	w.now = w.now.Add(24 * time.Hour)
-	w.settle(w.engine)
-	w.now = w.now.Add(time.Hour)
-	fresh := otherBytes(t, "2.8.0")
-	w.store.FailBefore(fake.On(objectstore.OpHead, func(_, key string) error {
-		if key == folder+old {
-			w.store.FailBefore(nil)
-			w.store.Seed(key, fresh, fake.SeedOptions{})
-		}
-		return nil
-	}))
-	if report, err := w.engine.Sync(t.Context(), w.lane, torch.Channel); err != nil || report.RemovalErr == nil {
-		t.Errorf("error %v, report %+v", err, report)
-	}
-	wantRejected(t, w.settle(w.engine), old, "Overwritten")
-	if w.store.Contents()[folder+old] != string(fresh) {
-		t.Error("bytes that nobody had judged were removed")
+	for _, before := range []string{objectstore.OpHead, objectstore.OpListVersions} {
+		t.Run(before, func(t *testing.T) {
+			w, old, _ := aged(t)
+			w.settle(w.engine)
+			w.now = w.now.Add(24 * time.Hour)
+			w.settle(w.engine)
+			w.now = w.now.Add(time.Hour)
+			fresh := otherBytes(t, "2.8.0")
+			w.store.FailBefore(fake.On(before, func(_, key string) error {
+				if key == folder+old {
+					w.store.FailBefore(nil)
+					w.store.Seed(key, fresh, fake.SeedOptions{})
+				}
+				return nil
+			}))
+			if report, err := w.engine.Sync(t.Context(), w.lane, torch.Channel); err != nil || report.RemovalErr == nil {
+				t.Errorf("error %v, report %+v", err, report)
+			}
+			wantRejected(t, w.settle(w.engine), old, "Overwritten")
+			if w.store.Contents()[folder+old] != string(fresh) {
+				t.Error("bytes that nobody had judged were removed")
+			}
+		})
 	}
 }
 
@@ -283,5 +287,74 @@ func TestRetentionOfManyFilesIsBounded(t *testing.T) {
 	}
 	if report := w.sync(); report.Removed.Count != files-200 {
 		t.Errorf("report %+v", report)
+	}
+}
+
+// TestALaneThatComesBackSeesAPreview: what was due when it went is not gone the
+// moment it is there again.
+func TestALaneThatComesBackSeesAPreview(t *testing.T) {
+	w, old, _ := aged(t)
+	w.settle(w.engine)
+	if err := w.engine.Retire(t.Context(), "spyre"); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.AddDate(0, 0, 7)
+	w.engine = w.another()
+	report := w.settle(w.engine)
+	w.wantListed(old, true)
+	if report.Due.Count != 1 || !report.Due.Expires.Equal(w.now.Add(24*time.Hour)) {
+		t.Errorf("due: %+v", report.Due)
+	}
+}
+
+// TestYankDuringTheRemovalKeepsItsFile: files are removed one after the other,
+// and a Yank may come in between.
+func TestYankDuringTheRemovalKeepsItsFile(t *testing.T) {
+	w := newWorld(t)
+	w.keepDays(30)
+	first, second := w.upload("2.7.0"), w.upload("2.8.0")
+	w.sync()
+	w.now = start.AddDate(0, 0, 31)
+	w.upload("2.9.0")
+	w.settle(w.engine)
+	w.now = w.now.Add(24 * time.Hour)
+	w.settle(w.engine)
+	w.now = w.now.Add(time.Hour)
+	w.store.FailBefore(fake.On(objectstore.OpDelete, func(_, key string) error {
+		if key == folder+first {
+			w.store.FailBefore(nil)
+			if err := bury(t.Context(), w.engine, v1alpha1.YankQuarantine, second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return nil
+	}))
+	report := w.sync()
+	if stored(w.store, first) || !stored(w.store, second) || report.Removed.Count != 1 {
+		t.Errorf("the evidence of a Yank is there: %v; report %+v", stored(w.store, second), report)
+	}
+}
+
+// TestYankedExpiredFileIsAtRest: it waits for nothing.
+func TestYankedExpiredFileIsAtRest(t *testing.T) {
+	w, old, _ := aged(t)
+	w.settle(w.engine)
+	w.now = w.now.Add(24 * time.Hour)
+	w.settle(w.engine)
+	w.bury(v1alpha1.YankIndexRemoval, old)
+	w.now = w.now.Add(24 * time.Hour)
+	w.settle(w.engine)
+	w.store.FailBefore(nil)
+	// Whoever is at rest does not look at catalogs, not even in vain.
+	w.engine = index.New(index.Target{Name: "primary", Store: w.store}, nil, w.cdn, func() time.Time { return w.now }, index.Limits{CatalogMemory: 1})
+	w.uploadOf("vision", "1.0")
+	w.lane.Packages = append(w.lane.Packages, "vision")
+	w.settle(w.engine)
+	w.settle(w.engine)
+	w.store.ResetCalls()
+	w.sync()
+	wantCalls(t, w.store, map[string]int{objectstore.OpList: 2})
+	if f := w.entry(old); f.State != catalog.StateExpired {
+		t.Errorf("entry %+v", f)
 	}
 }

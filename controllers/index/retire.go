@@ -32,6 +32,9 @@ func (e *Engine) retireChannel(ctx context.Context, platform string, channel v1a
 	if err != nil {
 		return err
 	}
+	if len(found)+len(broken) == 0 {
+		return e.publishFront(ctx, nobody(platform), channel, false)
+	}
 	errs := []error{joined(broken)}
 	var current, published []stored
 	for _, project := range sortedKeys(found) {
@@ -63,12 +66,14 @@ func retire(c *catalog.Catalog) (bool, error) {
 	return unlinked || !was, nil
 }
 
+// nobody is what the pages of a retired lane say: who was here and how to install
+// is no concern of anybody any more.
+func nobody(platform string) Lane { return Lane{Platform: platform} }
+
 // emptyRoot empties a channel's list of projects on every store that has one.
 func (e *Engine) emptyRoot(ctx context.Context, platform string, channel v1alpha1.ChannelName, current []stored) error {
 	html, json := layout.RootPages(platform, channel)
-	// Who was here and how to install is nobody's concern any more.
-	nobody := Lane{Platform: platform}
-	root := e.root(nobody, channel, current, nil)
+	root := e.root(nobody(platform), channel, current, nil)
 	var errs []error
 	for _, target := range e.targets {
 		seen, err := look(ctx, target, html, json)
@@ -79,7 +84,7 @@ func (e *Engine) emptyRoot(ctx context.Context, platform string, channel v1alpha
 			err = e.oweRoot(ctx, target, root, current, seen)
 		}
 		if err == nil {
-			_, err = e.publishRoot(ctx, target, nobody, channel, root, seen)
+			_, err = e.publishRoot(ctx, target, nobody(platform), channel, root, seen)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the list of projects on %s: %w", target.Name, err))

@@ -94,9 +94,13 @@ func (e *Engine) rootAsStored(ctx context.Context, lane Lane, channel v1alpha1.C
 	if err != nil {
 		return nil, err
 	}
-	var current []stored
+	return e.root(lane, channel, inOrder(found), sortedKeys(broken)), nil
+}
+
+// inOrder are the catalogs of a channel, by project.
+func inOrder(found map[string]stored) (current []stored) {
 	for _, name := range sortedKeys(found) {
 		current = append(current, found[name])
 	}
-	return e.root(lane, channel, current, sortedKeys(broken)), nil
+	return current
 }

@@ -35,8 +35,9 @@ type pass struct {
 	// inputs stand for all that the lane says, and judgedUnder for what matters to
 	// the judgement on a file.
 	inputs, judgedUnder digest
-	// signers are those whose attestations count.
+	// signers are those whose attestations count; see Engine.trust for trust.
 	signers []provenance.Identity
+	trust   string
 	// known is the age of what the engine knew before it listed.
 	known uint64
 
@@ -89,7 +90,7 @@ func (e *Engine) Sync(ctx context.Context, lane Lane, channel v1alpha1.ChannelNa
 func (e *Engine) newPass(t term, lane Lane, channel v1alpha1.ChannelName) *pass {
 	return &pass{
 		engine: e, term: t, lane: lane, channel: channel, rules: rulesOf(lane, e.limits), now: e.now().UTC(),
-		inputs: inputsOf(lane, channel), judgedUnder: judgedUnder(lane), signers: e.signers(lane), known: e.memory.now(), projects: map[string]*project{}, removals: map[string][]removal{},
+		inputs: inputsOf(lane, channel), judgedUnder: judgedUnder(lane), signers: e.signers(lane), trust: e.trust(lane), known: e.memory.now(), projects: map[string]*project{}, removals: map[string][]removal{},
 		report: Report{Channel: channel, RejectedBy: map[string]int{}},
 	}
 }
@@ -128,7 +129,7 @@ func (p *pass) list(ctx context.Context) (err error) {
 		}
 		e.memory.counted(p.id(), len(p.primary.wheels.files))
 		p.mirrors, p.report.MirrorErr = p.listMirrors(ctx, archives)
-		if p.catalogs, err = e.listCatalogs(ctx, p.lane.Platform, p.channel); err != nil {
+		if p.catalogs, _, err = e.listCatalogs(ctx, p.lane.Platform, p.channel); err != nil {
 			return err
 		}
 		if _, there := p.catalogs[wheel.LibtorchPackage]; !there || archives {
@@ -244,7 +245,7 @@ func (p *pass) project(name string) *project {
 	ref := Ref{p.lane.Platform, p.channel, name}
 	out := &project{
 		ref: ref, prefix: catalog.New(ref.Platform, ref.Channel, name).FileKey(""), verdicts: map[string]verdict{},
-		attests: p.engine.verifier != nil, attested: p.lane.ProvenanceRequired,
+		trust: p.trust, attested: p.lane.ProvenanceRequired,
 		policy: p.lane.Retention[p.channel], preview: p.engine.limits.RetentionPreview, now: p.now,
 	}
 	if have, ok := p.found[name]; ok && p.engine.memory.knew(ref.key(), have.etag, p.known) {

@@ -91,6 +91,12 @@ func CatalogKey(platform string, channel v1alpha1.ChannelName, project string) s
 	return CatalogPrefix(platform, channel) + project + ".json"
 }
 
+// RootDebtKey is there while the CDN may hold an older root page of a channel than
+// the bucket. It is no catalog, and lies where those are listed.
+func RootDebtKey(platform string, channel v1alpha1.ChannelName) string {
+	return CatalogPrefix(platform, channel) + "root.unpurged"
+}
+
 // YankRecordKey holds the whole record of a Yank, by its UID.
 func YankRecordKey(platform, uid string) string {
 	return LanePrefix(platform) + "yanks/" + uid + ".json"

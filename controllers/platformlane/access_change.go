@@ -1,6 +1,7 @@
 package platformlane
 
 import (
+	"context"
 	"strings"
 	"time"
 	"unicode"
@@ -35,6 +36,21 @@ func (s *scope) noteAccessChange() {
 	}
 	wanted.Time = &metav1.Time{Time: s.now.Truncate(time.Second)}
 	s.lane.Status.AccessChange = wanted
+}
+
+// recordSuspension stores that a lane is suspended before anything of it comes
+// into force, and returns the lane as it is stored then. Whenever the operator
+// stops, or whoever resumes the lane while it is at work, it knows that sessions
+// from before are to stay dead.
+func (r *Reconciler) recordSuspension(ctx context.Context, before, lane *v1alpha1.PlatformLane) (stored *v1alpha1.PlatformLane, err error) {
+	if lane.Spec.Access != v1alpha1.AccessSuspended || lane.Status.Access == v1alpha1.AccessSuspended {
+		return before, nil
+	}
+	lane.Status.Access = v1alpha1.AccessSuspended
+	if err := reconcilekit.PatchStatus(ctx, r.Client, before, lane); err != nil {
+		return nil, err
+	}
+	return lane.DeepCopy(), nil
 }
 
 // accessStory is a suspension or resumption for people: "suspended by alice at

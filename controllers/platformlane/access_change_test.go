@@ -1,14 +1,19 @@
 package platformlane
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
+	"github.com/pytorch/platform-lane-operator/controllers/objectstore/fake"
+	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 )
 
 // says is what a request that changes access leaves in the lane's annotations.
@@ -119,6 +124,80 @@ func TestAccessReasonChanged(t *testing.T) {
 	} {
 		if got := accessReasonChanged.Update(event.UpdateEvent{ObjectOld: lane(test.before), ObjectNew: lane(test.after)}); got != test.want {
 			t.Errorf("%s: %t, want %t", test.why, got, test.want)
+		}
+	}
+}
+
+// TestAResumptionThatOvertakesTheSuspension: whoever resumes a lane while the
+// operator is at work on its suspension, or while it is down, finds sessions from
+// before dead all the same.
+func TestAResumptionThatOvertakesTheSuspension(t *testing.T) {
+	w := newWorld(t)
+	lane := w.ready(w.lane())
+	w.edit(lane, suspend)
+	w.roles.onApply = func() { // The role is suspended; what the pass knows is never stored.
+		other := lane.DeepCopy()
+		w.must(admin.Get(t.Context(), client.ObjectKeyFromObject(lane), other))
+		w.edit(other, resume)
+	}
+	if _, err := w.pass(lane); !errors.Is(err, reconcilekit.ErrAgain) {
+		t.Fatalf("the lost race ends in %v", err)
+	}
+	w.roles.onApply = nil
+	if doc := w.roles.applied[lane.Namespace].InlinePolicy.Document; strings.Contains(doc, `"Allow"`) {
+		t.Fatalf("the role was not suspended: %s", doc)
+	}
+	w.restart()
+	w.mustPass(lane)
+	w.want(lane, "CredentialsReady=True/RoleSynced")
+	since := lane.Status.SessionsNotBefore
+	if since == nil {
+		t.Fatal("sessions from before live on")
+	}
+	if doc := w.roles.applied[lane.Namespace].InlinePolicy.Document; !strings.Contains(doc, since.UTC().Format(time.RFC3339)) {
+		t.Errorf("sessions from before live on: %s", doc)
+	}
+}
+
+// TestWhatCannotBeRenderedSaysWhatStays: a lane whose spec is refused keeps the role
+// that it had, and says so: its publishers of before are not out.
+func TestWhatCannotBeRenderedSaysWhatStays(t *testing.T) {
+	w := newWorld(t)
+	lane := w.ready(w.lane())
+	w.reconciler.Access.InlinePolicyQuota = 100
+	w.mustPass(lane)
+	w.want(lane, "CredentialsReady=False/DocumentTooLarge")
+	w.wantMessage(lane, v1alpha1.CredentialsReadyCondition, "lane-"+w.platform+" stays as it was last applied")
+	if !w.roles.has(lane) {
+		t.Error("the role is gone")
+	}
+}
+
+// TestSuspensionWithoutAStatus: a lane whose status was lost is suspended while the
+// store is down too. One that has no role gets none by it.
+func TestSuspensionWithoutAStatus(t *testing.T) {
+	for _, has := range []bool{true, false} {
+		w := newWorld(t)
+		lane := w.lane()
+		if has {
+			w.ready(lane)
+			lane.Status = v1alpha1.PlatformLaneStatus{}
+			w.must(admin.Status().Update(t.Context(), lane))
+		}
+		w.store.FailBefore(fake.From(1, objectstore.ErrUnavailable))
+		w.restart()
+		w.edit(lane, suspend)
+		w.mustPass(lane)
+		if w.roles.has(lane) != has {
+			t.Fatalf("has a role: %t, want %t", !has, has)
+		}
+		if !has {
+			w.want(lane, "CredentialsReady=Unknown/Pending")
+			continue
+		}
+		w.want(lane, "CredentialsReady=True/Suspended")
+		if doc := w.roles.applied[lane.Namespace].InlinePolicy.Document; strings.Contains(doc, `"Allow"`) {
+			t.Errorf("the role still allows something: %s", doc)
 		}
 	}
 }

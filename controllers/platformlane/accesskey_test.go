@@ -332,6 +332,16 @@ func TestSuspensionReachesTheKeys(t *testing.T) {
 	w.mustPass(lane)
 	w.wantKeys("0003")
 	w.want(lane, "CredentialsReady=True/RoleSynced")
+
+	// The same, and nobody looks between the end of the Secret and the resumption.
+	w.edit(lane, suspend)
+	w.mustPass(lane)
+	w.wantKeys("-0003")
+	w.must(admin.Delete(t.Context(), w.secret(lane)))
+	w.edit(lane, resume)
+	w.mustPass(lane)
+	w.mustPass(lane)
+	w.wantKeys("0004")
 }
 
 func TestSuspensionWaitsForNothing(t *testing.T) {
@@ -717,5 +727,97 @@ func TestALaneThatLosesItsClaimLosesItsKey(t *testing.T) {
 	w.want(lane, "Claimed=False/HeldByAnother")
 	if _, there := w.users.Policies(w.name); there || w.secret(lane) != nil || lane.Status.AccessKey.UserName != "" {
 		t.Errorf("user %t, Secret %t, status %+v", there, w.secret(lane) != nil, lane.Status.AccessKey)
+	}
+}
+
+// A user that cannot be taken away from a lane that lost its claim is told of.
+func TestAKeyThatOutlivesTheClaimIsToldOf(t *testing.T) {
+	w := newKeyWorld(t)
+	lane := w.keyed()
+	w.record("cluster-b", "other", "lane")
+	w.users.FailBefore(func(string) error { return accesskey.ErrDenied })
+	w.later(time.Hour)
+	w.mustPass(lane)
+	w.want(lane, "Claimed=False/HeldByAnother", "CredentialsReady=False/AccessKeyFailed")
+	w.users.FailBefore(nil)
+	w.mustPass(lane)
+	w.want(lane, "CredentialsReady=Unknown/Pending")
+}
+
+// A finalizer that somebody put on the Secret keeps neither the lane nor its
+// platform.
+func TestASecretThatIsHeldKeepsNobodyWaiting(t *testing.T) {
+	w := newKeyWorld(t)
+	lane := w.keyed()
+	secret := w.secret(lane)
+	secret.Finalizers = []string{"vendor.example.com/mine"}
+	w.must(admin.Update(t.Context(), secret))
+	w.roles.lingers = true
+	w.delete(lane)
+	for range 3 {
+		w.mustPass(lane)
+	}
+	w.roles.lingers = false
+	w.mustPass(lane)
+	if _, there := w.users.Policies(w.name); there || !gone(lane) {
+		t.Errorf("user %t, lane gone %t: %s", there, gone(lane), messages(lane))
+	}
+	secret = w.secret(lane)
+	secret.Finalizers = nil
+	w.must(admin.Update(t.Context(), secret))
+}
+
+// A lane that asks for keys which nobody hands out is suspended all the same.
+func TestSuspendedWithAccessKeysDisabled(t *testing.T) {
+	w := newKeyWorld(t)
+	w.reconciler.Access.AccessKeysEnabled, w.reconciler.AccessKeys.Users = false, nil
+	lane := w.lane(withKey)
+	w.mustPass(lane)
+	w.want(lane, "CredentialsReady=False/AccessKeysDisabled")
+	w.edit(lane, suspend)
+	w.mustPass(lane)
+	w.want(lane, "CredentialsReady=True/Suspended", "!Stalled")
+
+	w = newKeyWorld(t) // One whose keys were handed out before is told of them.
+	lane = w.keyed()
+	w.reconciler.Access.AccessKeysEnabled, w.reconciler.AccessKeys.Users = false, nil
+	w.edit(lane, suspend)
+	w.mustPass(lane)
+	w.want(lane, "CredentialsReady=False/AccessKeysDisabled")
+	w.wantMessage(lane, v1alpha1.CredentialsReadyCondition, "the IAM user "+w.name+" is left")
+}
+
+// What a lane had under another roles.prefix does not outlive the change.
+func TestAnotherPrefixLeavesNoKeyBehind(t *testing.T) {
+	for name, then := range map[string]func(*keyWorld, *v1alpha1.PlatformLane){
+		"the lane goes on":      func(*keyWorld, *v1alpha1.PlatformLane) {},
+		"it is suspended":       func(w *keyWorld, lane *v1alpha1.PlatformLane) { w.edit(lane, suspend) },
+		"it is deleted":         func(w *keyWorld, lane *v1alpha1.PlatformLane) { w.delete(lane) },
+		"without the publisher": func(w *keyWorld, lane *v1alpha1.PlatformLane) { w.edit(lane, withoutKey) },
+		"without channels": func(w *keyWorld, lane *v1alpha1.PlatformLane) {
+			w.edit(lane, func(s *v1alpha1.PlatformLaneSpec) { s.Channels = nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newKeyWorld(t)
+			lane := w.keyed()
+			w.reconciler.Access.RolePrefix = "new-"
+			then(w, lane)
+			for range 4 {
+				w.mustPass(lane)
+			}
+			if _, there := w.users.Policies(w.name); there {
+				t.Errorf("the user %s is still there, with the keys %q", w.name, w.ids())
+			}
+			if !slices.Contains(w.roles.deleted, w.name) {
+				t.Errorf("the role %s is still there; deleted %q", w.name, w.roles.deleted)
+			}
+			if name == "the lane goes on" {
+				w.want(lane, "CredentialsReady=True/RoleSynced")
+				if got := lane.Status; got.Role.Name != "new-"+w.platform || got.AccessKey.UserName != "new-"+w.platform || w.secret(lane) == nil {
+					t.Errorf("status %+v, %+v", got.Role, got.AccessKey)
+				}
+			}
+		})
 	}
 }

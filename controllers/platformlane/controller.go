@@ -121,9 +121,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	s := newScope(lane, r.Now())
 	before := lane.DeepCopy()
 	s.noteAccessChange()
+	stored, err := r.recordSuspension(ctx, before, lane)
+	if err != nil {
+		return ctrl.Result{}, reconcilekit.LostRace(err)
+	}
 	again, err := r.run(ctx, s)
 	s.summarise()
-	if patchErr := reconcilekit.PatchStatus(ctx, r.Client, before, lane); patchErr != nil {
+	if patchErr := reconcilekit.PatchStatus(ctx, r.Client, stored, lane); patchErr != nil {
 		return ctrl.Result{}, errors.Join(err, reconcilekit.LostRace(patchErr))
 	}
 	r.announce(ctx, before, lane)
@@ -149,6 +153,10 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Duration, error) {
 	}
 	if !holds {
 		s.conds.Pending(v1alpha1.ClaimedCondition, v1alpha1.CredentialsReadyCondition, v1alpha1.IndexReadyCondition)
+		if s.storageTrouble != nil {
+			wait, err := r.suspendUnclaimed(ctx, s)
+			return soonest(soonest(again, wait), resync), err
+		}
 		return soonest(again, resync), r.withdraw(ctx, s)
 	}
 	if !held {
@@ -162,18 +170,29 @@ func (r *Reconciler) run(ctx context.Context, s *scope) (time.Duration, error) {
 // withdraw takes role and access key from a lane that does not hold its prefixes
 // (any more). A lane whose claim could not be read keeps what it has.
 func (r *Reconciler) withdraw(ctx context.Context, s *scope) error {
-	if s.storageTrouble != nil {
-		return nil //nolint:nilerr // claim has said it
+	key := r.dropAccessKey(ctx, s.lane)
+	if key.reason != "" { // Its key is still there, and somebody may have to act.
+		s.conds.Set(v1alpha1.CredentialsReadyCondition, key.status, key.reason, key.message)
 	}
-	keyErr := r.dropAccessKey(ctx, s.lane).err
-	if s.lane.Status.Role.Name == "" {
-		return keyErr
-	}
-	gone, err := r.Roles.Delete(ctx, s.lane, s.lane.Status.Role.Name)
+	gone, err := r.deleteRoles(ctx, s.lane)
 	if gone && err == nil {
 		s.lane.Status.Role = v1alpha1.RoleStatus{}
 	}
-	return errors.Join(err, keyErr)
+	return errors.Join(err, key.err)
+}
+
+// suspendUnclaimed suspends a lane of which nobody knows whether it holds its
+// prefixes, if it has a role: with its status lost, it must not wait for S3
+// either. It makes no role, which might be another lane's in IAM.
+func (r *Reconciler) suspendUnclaimed(ctx context.Context, s *scope) (time.Duration, error) {
+	if s.lane.Spec.Access != v1alpha1.AccessSuspended || len(s.lane.Spec.Channels) == 0 {
+		return 0, nil
+	}
+	seen, err := r.Roles.Observe(ctx, s.lane, r.Access.RoleName(s.lane.Spec.Platform))
+	if err != nil || seen.State == ackrole.Missing || seen.State == ackrole.Conflict || seen.State == ackrole.Unreadable {
+		return 0, err
+	}
+	return r.identity(ctx, s)
 }
 
 // announce tells users about conditions that changed, once they are stored.

@@ -54,7 +54,7 @@ func (r *Reconciler) finalize(ctx context.Context, lane *v1alpha1.PlatformLane) 
 func (r *Reconciler) takeDown(ctx context.Context, s *scope) (gone bool, err error) {
 	lane := s.lane
 	held := holdsPrefixes(lane)
-	gone, err = r.Roles.Delete(ctx, lane, r.Access.RoleName(lane.Spec.Platform))
+	gone, err = r.deleteRoles(ctx, lane)
 	switch {
 	case err != nil:
 		s.conds.False(v1alpha1.CredentialsReadyCondition, v1alpha1.ReasonRoleRecoverable, firstLine(err)+"; it is tried again")

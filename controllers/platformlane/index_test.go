@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/access"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
 	"github.com/pytorch/platform-lane-operator/controllers/cdn"
 	"github.com/pytorch/platform-lane-operator/controllers/events"
@@ -188,7 +189,7 @@ func TestDeletionTakesTheRoleEvenWhenTheStoreIsDown(t *testing.T) {
 	w.want(lane, "CredentialsReady=False/Deleting", "IndexReady=False/IndexFailed", "Ready=False/Deleting", "!Stalled")
 	w.wantMessage(lane, v1alpha1.ReadyCondition, "bucket lanes")
 	w.store.FailBefore(nil)
-	w.roles.applied[lane.Namespace] = w.roles.applied["none"]
+	w.roles.applied[lane.Namespace] = access.Role{Name: "lane-" + w.platform}
 	w.roles.lingers = true
 	w.mustPass(lane)
 	w.want(lane, "CredentialsReady=False/RoleDeleting", "IndexReady=False/Deleting")

@@ -40,6 +40,8 @@ type secretError struct {
 	// foreign: it is not the lane's; holder says whose.
 	foreign bool
 	holder  string
+	// ending: somebody keeps it from going that was deleted already.
+	ending bool
 	// refused: trying again does not help; forbidden: a RoleBinding does.
 	refused, forbidden bool
 	cause              error
@@ -86,7 +88,7 @@ func readSecret(ctx context.Context, live client.Reader, lane *v1alpha1.Platform
 		return nil, &secretError{verb: "take", key: lane.Namespace + "/" + secret.Name, foreign: true, holder: holder}
 	}
 	if !secret.DeletionTimestamp.IsZero() {
-		return nil, newSecretError("replace", lane, errors.New("it is still being deleted"))
+		return nil, &secretError{verb: "replace", key: lane.Namespace + "/" + secret.Name, ending: true, cause: errors.New("it is still being deleted")}
 	}
 	return secret, nil
 }
@@ -171,11 +173,11 @@ func (k *keyring) mend(ctx context.Context, current accesskey.Key) error {
 	return k.write(ctx, handout, current.Created)
 }
 
-// deleteSecret deletes the lane's Secret. One that is gone, or not the lane's, is
-// left alone.
+// deleteSecret deletes the lane's Secret. One that is gone or about to go, or not
+// the lane's, is left alone: a finalizer of somebody's must not keep the lane.
 func (r *Reconciler) deleteSecret(ctx context.Context, lane *v1alpha1.PlatformLane) error {
 	secret, err := readSecret(ctx, r.AccessKeys.Live, lane)
-	if known := (*secretError)(nil); errors.As(err, &known) && known.foreign {
+	if known := (*secretError)(nil); errors.As(err, &known) && (known.foreign || known.ending) {
 		return nil
 	}
 	if err != nil || secret == nil {

@@ -65,7 +65,19 @@ func (r *Reconciler) accessKey(ctx context.Context, s *scope) keyReport {
 	}
 	user, err := access.RenderUser(s.lane, r.Access, r.ClusterID)
 	if problems := (access.Problems)(nil); errors.As(err, &problems) {
+		switch left := s.lane.Status.AccessKey.UserName != ""; {
+		case left && r.AccessKeys.Users == nil:
+			return r.keyTrouble(ctx, s.lane, errKeysDisabled)
+		case !left && s.lane.Spec.Access == v1alpha1.AccessSuspended:
+			return keyReport{} // No key is there that could work.
+		}
 		return keyReport{status: metav1.ConditionFalse, reason: problems.Reason(), message: problems.Error()}
+	}
+	if recorded := s.lane.Status.AccessKey.UserName; recorded != "" && recorded != user.Name {
+		// It is from before roles.prefix of the configuration was changed.
+		if report := r.dropAccessKey(ctx, s.lane); report.reason != "" {
+			return report
+		}
 	}
 	if status := &s.lane.Status.AccessKey; status.UserName == "" {
 		if s.lane.Status.Role.Name == "" {
@@ -141,13 +153,15 @@ func (r *Reconciler) endAccessKey(ctx context.Context, lane *v1alpha1.PlatformLa
 // errKeysDisabled is said about a user from when access keys were enabled.
 var errKeysDisabled = errors.New("access keys are disabled")
 
-// removeAccessKey deletes the lane's user with its keys, and then the Secret. A
-// Secret that it may not touch holds a dead key by then and goes with the lane.
+// removeAccessKey deletes the user that the status names with its keys, and then
+// the Secret. One that it may not touch holds a dead key by then and goes with
+// the lane.
 func (r *Reconciler) removeAccessKey(ctx context.Context, lane *v1alpha1.PlatformLane) error {
 	if r.AccessKeys.Users == nil {
 		return errKeysDisabled
 	}
 	user := access.UserOf(lane, r.Access, r.ClusterID)
+	user.Name = lane.Status.AccessKey.UserName
 	if err := r.AccessKeys.Users.Delete(ctx, user); err != nil {
 		return err
 	}

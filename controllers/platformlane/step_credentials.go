@@ -17,9 +17,11 @@ import (
 // CredentialsReady from what the ACK controller reports. It calls no store.
 func (r *Reconciler) credentials(ctx context.Context, s *scope) (time.Duration, error) {
 	const kind = v1alpha1.CredentialsReadyCondition
-	name := r.Access.RoleName(s.lane.Spec.Platform)
 	if len(s.lane.Spec.Channels) == 0 {
-		return 0, r.noCredentials(ctx, s, name)
+		return 0, r.noCredentials(ctx, s)
+	}
+	if gone, err := r.endFormerRole(ctx, s); !gone || err != nil {
+		return 0, err
 	}
 	s.observeAccess()
 	role, err := access.Render(s.lane, r.Access, timeOf(s.lane.Status.SessionsNotBefore))
@@ -30,7 +32,7 @@ func (r *Reconciler) credentials(ctx context.Context, s *scope) (time.Duration, 
 	if role.Name == "" {
 		// What is there stays as it was: a lane that cannot be rendered gains
 		// nothing and loses nothing.
-		s.conds.False(kind, problems.Reason(), problems.Error())
+		s.conds.False(kind, problems.Reason(), problems.Error()+s.stays())
 		return 0, nil
 	}
 	if held, again, err := r.overlaps(ctx, s); held || err != nil {
@@ -50,9 +52,9 @@ func (r *Reconciler) credentials(ctx context.Context, s *scope) (time.Duration, 
 }
 
 // noCredentials keeps an admitted lane without a role.
-func (r *Reconciler) noCredentials(ctx context.Context, s *scope, name string) error {
+func (r *Reconciler) noCredentials(ctx context.Context, s *scope) error {
 	const kind = v1alpha1.CredentialsReadyCondition
-	gone, err := r.Roles.Delete(ctx, s.lane, name)
+	gone, err := r.deleteRoles(ctx, s.lane)
 	switch {
 	case err != nil:
 		s.conds.False(kind, v1alpha1.ReasonRoleRecoverable, firstLine(err)+"; it is tried again")
@@ -64,6 +66,52 @@ func (r *Reconciler) noCredentials(ctx context.Context, s *scope, name string) e
 	s.lane.Status.Role = v1alpha1.RoleStatus{}
 	s.conds.True(kind, v1alpha1.ReasonAdmittedOnly, "the lane has no channels and therefore no credentials")
 	return nil
+}
+
+// deleteRoles asks for the deletion of the lane's role and says whether it is
+// gone: the one of its name, which a status that was lost does not tell of, and
+// the one that the status tells of, which had its name from another roles.prefix.
+func (r *Reconciler) deleteRoles(ctx context.Context, lane *v1alpha1.PlatformLane) (gone bool, err error) {
+	name := r.Access.RoleName(lane.Spec.Platform)
+	gone, err = r.Roles.Delete(ctx, lane, name)
+	if former := lane.Status.Role.Name; former != "" && former != name {
+		formerGone, formerErr := r.Roles.Delete(ctx, lane, former)
+		gone, err = gone && formerGone, errors.Join(err, formerErr)
+	}
+	return gone, err
+}
+
+// endFormerRole takes away a role that the lane has from before roles.prefix of
+// the configuration was changed, and sets CredentialsReady while it lasts: no
+// suspension would reach it.
+func (r *Reconciler) endFormerRole(ctx context.Context, s *scope) (gone bool, err error) {
+	former := s.lane.Status.Role.Name
+	if former == "" || former == r.Access.RoleName(s.lane.Spec.Platform) {
+		return true, nil
+	}
+	const kind = v1alpha1.CredentialsReadyCondition
+	switch gone, err = r.Roles.Delete(ctx, s.lane, former); {
+	case err != nil:
+		s.conds.False(kind, v1alpha1.ReasonRoleRecoverable, firstLine(err)+"; it is tried again")
+	case !gone:
+		s.conds.Unknown(kind, v1alpha1.ReasonRoleDeleting,
+			"roles.prefix of the operator's configuration was changed; the role "+former+" is being deleted, and the lane gets another one then")
+	default:
+		s.lane.Status.Role = v1alpha1.RoleStatus{}
+	}
+	return gone, err
+}
+
+// stays says, of a lane that cannot be rendered, what its role still does.
+func (s *scope) stays() string {
+	role := s.lane.Status.Role
+	switch {
+	case role.Name == "":
+		return ""
+	case s.lane.Spec.Access == v1alpha1.AccessSuspended:
+		return "; until then the role " + role.Name + " stays as it was last applied, and the suspension is not in force if it was not before"
+	}
+	return "; until then the role " + role.Name + " stays as it was last applied, with the publishers and permissions that it had; set spec.access to Suspended to close it at once"
 }
 
 // observeAccess notes when access was resumed, or a role may be taken over:

@@ -321,7 +321,7 @@ func (r *roles) Delete(_ context.Context, lane *v1alpha1.PlatformLane, name stri
 	if r.err != nil {
 		return false, r.err
 	}
-	if _, ok := r.applied[lane.Namespace]; !ok {
+	if have, ok := r.applied[lane.Namespace]; !ok || have.Name != name {
 		return true, nil
 	}
 	r.deleted = append(r.deleted, name)

@@ -1,9 +1,13 @@
 package provenance
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -29,12 +33,19 @@ const (
 const maxMessage = 300
 
 // Verifier verifies against one trust root. It is safe for concurrent use.
-type Verifier struct{ sigstore *verify.Verifier }
+type Verifier struct {
+	sigstore *verify.Verifier
+	root     [sha256.Size]byte
+}
 
-// NewVerifier reads a trust root: Sigstore's trusted_root.json, as
-// `gh attestation trusted-root` and `cosign trusted-root create` write it.
+// Root stands for the trust root: another one has another value.
+func (v *Verifier) Root() [sha256.Size]byte { return v.root }
+
+// NewVerifier reads a trust root: one or several of Sigstore's trusted_root.json
+// in a row, as `gh attestation trusted-root` and `cosign trusted-root create`
+// write them.
 func NewVerifier(trustedRoot []byte) (*Verifier, error) {
-	material, err := root.NewTrustedRootFromJSON(trustedRoot)
+	material, err := readRoots(trustedRoot)
 	if err != nil {
 		return nil, fmt.Errorf("read the Sigstore trust root: %w; write it anew, for example with `gh attestation trusted-root`", err)
 	}
@@ -43,7 +54,27 @@ func NewVerifier(trustedRoot []byte) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use the Sigstore trust root: %w", err)
 	}
-	return &Verifier{sigstore}, nil
+	return &Verifier{sigstore, sha256.Sum256(trustedRoot)}, nil
+}
+
+// readRoots reads what may be JSON or JSON Lines.
+func readRoots(raw []byte) (root.TrustedMaterialCollection, error) {
+	var roots root.TrustedMaterialCollection
+	for in := json.NewDecoder(bytes.NewReader(raw)); ; {
+		var one json.RawMessage
+		err := in.Decode(&one)
+		if errors.Is(err, io.EOF) && len(roots) > 0 {
+			return roots, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		material, err := root.NewTrustedRootFromJSON(one)
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, material)
+	}
 }
 
 // File is what an object has to speak of.

@@ -204,9 +204,21 @@ func TestEnvironmentAlone(t *testing.T) {
 }
 
 func TestTrustRoot(t *testing.T) {
-	for _, raw := range []string{"", "{}", "null", "not JSON"} {
+	a, other := provenancetest.New(t), provenancetest.New(t)
+	one := string(a.TrustRoot())
+	for _, raw := range []string{"", "{}", "null", "not JSON", one + "{}", one + "x"} {
 		if v, err := provenance.NewVerifier([]byte(raw)); err == nil {
 			t.Errorf("%q gives %v", raw, v)
+		}
+	}
+	// Several roots in a row are all trusted.
+	v, err := provenance.NewVerifier([]byte(string(other.TrustRoot()) + "\n" + one + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []*provenancetest.Authority{a, other} {
+		if err := v.Verify(by.Object(job, name, digest), file, provenance.Identities(publishers(), gitHub)); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package yank
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,7 +17,9 @@ import (
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
 	"github.com/pytorch/platform-lane-operator/controllers/catalog"
+	"github.com/pytorch/platform-lane-operator/controllers/cdn"
 	"github.com/pytorch/platform-lane-operator/controllers/index"
+	"github.com/pytorch/platform-lane-operator/controllers/layout"
 	"github.com/pytorch/platform-lane-operator/controllers/objectstore"
 	"github.com/pytorch/platform-lane-operator/controllers/reconcilekit"
 )
@@ -113,6 +116,11 @@ func (r *Reconciler) publishRestored(ctx context.Context, platform, uid string, 
 	}
 	if err := r.Engine.PublishRemovals(ctx, platform); err != nil {
 		return err
+	}
+	// The pages' purge stands in the catalogs, that of the feed nowhere: a pass that
+	// is repeated asks for it anew.
+	if _, err := r.Engine.CDN().Invalidate(ctx, rand.Text(), cdn.PathsFor(layout.RemovalsKey(platform))); err != nil {
+		return fmt.Errorf("purge the CDN: %w", err)
 	}
 	if record.etag == "" || !record.Restored.IsZero() {
 		return nil
@@ -229,7 +237,7 @@ func (b bytes) unchanged(ctx context.Context, key, want string) (at string, err 
 		return at, err
 	}
 	if want == "" {
-		want = "none, for it was never fit to be listed"
+		want = "none, for it was not fit to be listed when it was taken back, or retention had removed it"
 	}
 	return "", errors.Join(fmt.Errorf("%w: recorded %s, found %s", errBytesChanged, want, got), b.hide(ctx, key, &StoreEvidence{}))
 }

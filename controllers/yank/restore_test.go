@@ -2,6 +2,7 @@ package yank
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -324,4 +325,29 @@ func TestARequesterThatIsTooLongDoesNotStopTheYank(t *testing.T) {
 	if len(y.Status.Requester) > 512 || y.Status.Requester == "" {
 		t.Errorf("requester of %d bytes", len(y.Status.Requester))
 	}
+}
+
+// TestRestorePurgesTheFeed: caches would go on naming the file for a day.
+func TestRestorePurgesTheFeed(t *testing.T) {
+	w := newWorld(t)
+	bad, _ := w.published()
+	y := w.yank(v1alpha1.YankIndexRemoval, restore)
+	w.settle(y)
+	purges := len(w.cdn.Requests())
+	w.cdn.FailBefore(func(string) error { return errors.New("down") })
+	w.delete(y)
+	if _, err := w.pass(y); err == nil || w.gone(y) {
+		t.Error("the Yank is gone, and the caches keep the feed of before")
+	}
+	w.cdn.FailBefore(nil)
+	w.settle(y)
+	var paths []string
+	for _, r := range w.cdn.Requests()[purges:] {
+		paths = append(paths, r.Paths...)
+	}
+	if !w.gone(y) || !slices.Contains(paths, "/"+layout.RemovalsKey("spyre")) {
+		t.Errorf("gone %v, purged %v", w.gone(y), paths)
+	}
+	w.sync()
+	w.wantListed(bad, true)
 }

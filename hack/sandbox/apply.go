@@ -64,5 +64,10 @@ func (s *Stack) InstallProduct(ctx context.Context) error {
 	if err := s.InstallCRDs(ctx, filepath.Join(root, "config", "crd", "bases")); err != nil {
 		return err
 	}
-	return s.Apply(ctx, filepath.Join(root, "config", "policy", "requester.yaml"))
+	for _, policies := range []string{"access.yaml", "requester.yaml"} {
+		if err := s.Apply(ctx, filepath.Join(root, "config", "policy", policies)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -120,7 +120,7 @@ func TestDefaults(t *testing.T) {
 			"publishers", leastLane, "channels: [{name: nightly}, {name: release}], publishers: [{name: a, accessKey: {}}, {name: b, oidc: {issuer: 'https://gitlab.com', subjects: [abcd]}}]",
 			`{platform: spyre, packages: [torch], access: Active, adopt: Never, provenance: Optional, deletionPolicy: Retain,
 			channels: [{name: nightly}, {name: release}],
-			publishers: [{name: a, accessKey: {rotationDays: 30}}, {name: b, oidc: {issuer: 'https://gitlab.com', audience: sts.amazonaws.com, subjects: [abcd]}}]}`,
+			publishers: [{name: a, accessKey: {rotationDays: 30, overlapHours: 24}}, {name: b, oidc: {issuer: 'https://gitlab.com', audience: sts.amazonaws.com, subjects: [abcd]}}]}`,
 		},
 		{
 			"yank", leastYank, "",

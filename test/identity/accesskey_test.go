@@ -15,6 +15,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	v1alpha1 "github.com/pytorch/platform-lane-operator/api/v1alpha1"
+	"github.com/pytorch/platform-lane-operator/controllers/access"
 	"github.com/pytorch/platform-lane-operator/controllers/accesskey"
 	keysiam "github.com/pytorch/platform-lane-operator/controllers/accesskey/iam"
 	"github.com/pytorch/platform-lane-operator/controllers/ackrole"
@@ -273,6 +275,16 @@ func TestAccessKeys(t *testing.T) {
 		}
 	}
 
+	// A user of this name that another lane of the platform left behind.
+	account.tag(t, h.lane.Status.AccessKey.UserName, access.TagLaneResource, "vendor-before/lane")
+	if err := assumeWith(t, first.alone(), role); code(err) != denied {
+		t.Errorf("a predecessor's key on this lane's role: %v", err)
+	}
+	account.tag(t, h.lane.Status.AccessKey.UserName, access.TagLaneResource, h.lane.Namespace+"/"+h.lane.Name)
+	if err := assumeWith(t, first.alone(), role); err != nil {
+		t.Errorf("the lane's own key: %v", err)
+	}
+
 	// A month later a new key is there, and both work for a day.
 	h.ahead = 30*24*time.Hour + time.Minute
 	h.must(h.pass())
@@ -348,6 +360,14 @@ type accountAdmin struct{ *awsiam.Client }
 func (a accountAdmin) permit(t *testing.T, user, document string) {
 	t.Helper()
 	if _, err := a.PutUserPolicy(t.Context(), &awsiam.PutUserPolicyInput{UserName: &user, PolicyName: aws.String("more"), PolicyDocument: &document}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tag sets a tag of a user.
+func (a accountAdmin) tag(t *testing.T, user, key, value string) {
+	t.Helper()
+	if _, err := a.TagUser(t.Context(), &awsiam.TagUserInput{UserName: &user, Tags: []iamtypes.Tag{{Key: &key, Value: &value}}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -233,7 +233,7 @@ func TestTheFencesStopEveryCrossing(t *testing.T) {
 		}
 		ok := false
 		for _, channel := range []string{"", "nightly/", "test/"} {
-			ok = ok || home("whl/"+channel+mine+"/", ".whl", ".whl.provenance") || home("libtorch/"+channel+mine+"/", ".zip")
+			ok = ok || home("whl/"+channel+mine+"/", ".whl", ".whl.provenance") || home("libtorch/"+channel+mine+"/", ".zip", ".zip.provenance")
 		}
 		action, keys := "s3:PutObject", once
 		if r.IntN(4) == 0 {
@@ -260,7 +260,7 @@ func TestTheFencesStopEveryCrossing(t *testing.T) {
 }
 
 func fileIn(r *rand.Rand) string {
-	return one(r, "torch-1.0+x-cp312-cp312-any.whl", "torch-1.0+x-cp312-cp312-any.whl.provenance", "libtorch-1.0+x.zip",
+	return one(r, "torch-1.0+x-cp312-cp312-any.whl", "torch-1.0+x-cp312-cp312-any.whl.provenance", "libtorch-1.0+x.zip", "libtorch-1.0+x.zip.provenance",
 		"index.html", "torch-1.0.whl.metadata", "torch/index.html", "claim.json", "x.tar.gz")
 }
 

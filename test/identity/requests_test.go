@@ -255,14 +255,14 @@ func (n *names) proper(spec v1alpha1.PlatformLaneSpec) string {
 	if channel == v1alpha1.ChannelRelease {
 		folder = spec.Platform + "/"
 	}
-	if pkg == v1alpha1.LibtorchPackage {
-		return "libtorch/" + folder + "libtorch-" + one(n.r, "shared-with-deps", "cxx11-abi-static") + "-" + n.version() + label + ".zip"
-	}
-	name := strings.ReplaceAll(pkg, "-", "_") + "-" + n.version() + label + one(n.r, "", "-1") + wheelTags
+	attestation := ""
 	if n.r.IntN(8) == 0 {
-		name += ".provenance"
+		attestation = ".provenance"
 	}
-	return "whl/" + folder + name
+	if pkg == v1alpha1.LibtorchPackage {
+		return "libtorch/" + folder + "libtorch-" + one(n.r, "shared-with-deps", "cxx11-abi-static") + "-" + n.version() + label + ".zip" + attestation
+	}
+	return "whl/" + folder + strings.ReplaceAll(pkg, "-", "_") + "-" + n.version() + label + one(n.r, "", "-1") + wheelTags + attestation
 }
 
 // twisted is a proper name with something wrong about it, or nearly so; other is

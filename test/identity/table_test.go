@@ -89,9 +89,9 @@ func (t table) wheel(name string) verdict {
 }
 
 // archive judges a name below a folder of archives:
-// libtorch-<what>-<version>+<platform>.zip.
+// libtorch-<what>-<version>+<platform>.zip, and its attestation.
 func (t table) archive(name string) verdict {
-	stem, ok := strings.CutSuffix(name, ".zip")
+	stem, ok := strings.CutSuffix(strings.TrimSuffix(name, ".provenance"), ".zip")
 	before, after, labelled := strings.Cut(stem, "+"+t.spec.Platform)
 	what, ofLibtorch := strings.CutPrefix(before, "libtorch-")
 	if !ok || !labelled || !ofLibtorch || !slices.Contains(t.spec.Packages, v1alpha1.LibtorchPackage) {

@@ -33,7 +33,7 @@ const (
 	soon  = 5 * time.Second
 	ratio = 3
 	// rest is how long the cluster is watched at rest.
-	rest = 10 * time.Second
+	rest = 6 * time.Second
 )
 
 // add creates a lane in a namespace of its own.

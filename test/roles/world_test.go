@@ -1,7 +1,9 @@
 package roles
 
 import (
+	"context"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -12,6 +14,16 @@ import (
 	"github.com/pytorch/platform-lane-operator/controllers/operatorconfig"
 	"github.com/pytorch/platform-lane-operator/hack/sandbox"
 )
+
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard())
+	os.Exit(m.Run())
+}
+
+// manager builds the operator once for all tests.
+var manager = sync.OnceValues(func() (string, error) {
+	return sandbox.BuildOperator(context.Background(), os.Stderr)
+})
 
 type world struct {
 	*testing.T
@@ -24,14 +36,13 @@ type world struct {
 // open starts a stack with the operator. ACK gets further flags.
 func open(t *testing.T, edit func(*operatorconfig.Config), ackFlags ...string) *world {
 	t.Helper()
-	log.SetLogger(logr.Discard())
 	ctx := t.Context()
 	dir, err := os.MkdirTemp("", "roles-test-*") // Shorter than t.TempDir: sockets lie in it.
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	manager, err := sandbox.BuildOperator(ctx, os.Stderr)
+	program, err := manager()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +66,7 @@ func open(t *testing.T, edit func(*operatorconfig.Config), ackFlags ...string) *
 	if w.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}
-	if w.operator, err = w.stack.StartOperator(ctx, manager, sandbox.OperatorOptions{Alone: true, Edit: edit}); err != nil {
+	if w.operator, err = w.stack.StartOperator(ctx, program, sandbox.OperatorOptions{Alone: true, Edit: edit}); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -33,6 +33,7 @@ type Authority struct {
 	issuerKey       *ecdsa.PrivateKey
 	certificateLog  *ecdsa.PrivateKey
 	transparencyLog *ca.VirtualSigstore
+	trustRoot       []byte
 }
 
 // New is an authority with fresh keys.
@@ -59,9 +60,13 @@ func (a *Authority) must(err error) {
 	}
 }
 
-// TrustRoot is what a verifier that trusts this authority is handed.
+// TrustRoot is what a verifier that trusts this authority is handed: the same
+// bytes each time, as from a file.
 func (a *Authority) TrustRoot() []byte {
 	a.t.Helper()
+	if a.trustRoot != nil {
+		return a.trustRoot
+	}
 	from, to := time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
 	log := func(key crypto.PublicKey) map[string]*root.TransparencyLog {
 		id := a.keyID(key)
@@ -83,6 +88,7 @@ func (a *Authority) TrustRoot() []byte {
 	a.must(err)
 	raw, err := trusted.MarshalJSON()
 	a.must(err)
+	a.trustRoot = raw
 	return raw
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -24,13 +25,28 @@ type Session struct {
 	bucket string
 }
 
-// ClaimsOf are the claims of the token that GitHub gives the lane's upload job.
+// ClaimsOf are the claims of the token that GitHub gives the lane's upload job, as
+// its first gitHubActions publisher wants them. A lane without one has no such job,
+// and no claims.
 func ClaimsOf(lane *v1alpha1.PlatformLane) sandbox.Claims {
-	p := lane.Spec.Publishers[0].GitHubActions
-	return sandbox.Claims{
-		Repository: p.Repository, RepositoryID: strconv.FormatInt(p.RepositoryID, 10), RepositoryOwnerID: strconv.FormatInt(p.RepositoryOwnerID, 10),
-		Environment: p.Environment, Ref: p.Refs[0], JobWorkflowRef: p.WorkflowRefs[0], Actor: "release-bot",
+	for _, publisher := range lane.Spec.Publishers {
+		p := publisher.GitHubActions
+		if p.Repository == "" {
+			continue
+		}
+		claims := sandbox.Claims{
+			Repository: p.Repository, RepositoryID: strconv.FormatInt(p.RepositoryID, 10), RepositoryOwnerID: strconv.FormatInt(p.RepositoryOwnerID, 10),
+			Environment: p.Environment, Ref: "refs/heads/main", Actor: "release-bot",
+		}
+		if len(p.Refs) > 0 {
+			claims.Ref = strings.Replace(p.Refs[0], "*", "1", 1)
+		}
+		if len(p.WorkflowRefs) > 0 {
+			claims.JobWorkflowRef = p.WorkflowRefs[0]
+		}
+		return claims
 	}
+	return sandbox.Claims{}
 }
 
 // Assume gets a token with these claims and exchanges it for a lane's role.

@@ -140,6 +140,7 @@ Try next, in another terminal:
   eval "$(go run ./hack/sandbox/cmd/sandbox env)"; export PATH="%s:$PATH"
   kubectl apply -f config/samples/namespaces.yaml -f config/samples/distribution_v1alpha1_platformlane_spyre.yaml
   kubectl get lanes -A
+  kubectl lane explain spyre -n vendor-ibm --config %s
   go run ./hack/sandbox/cmd/sandbox publish vendor-ibm/spyre torch==2.9.0
   pip download --no-deps torch==2.9.0+spyre --index-url %s/whl/spyre/
   kubectl create yank torch==2.9.0+spyre --lane spyre --mode Quarantine --reason "trying it" --wait -n vendor-ibm
@@ -147,7 +148,7 @@ Try next, in another terminal:
 Ctrl-C stops everything; the data stays.
 `, i.KubeAPIServer, i.Kubeconfig, i.S3Endpoint, i.Bucket, i.MirrorBucket, i.UnversionedBucket,
 		i.IAMEndpoint, i.TokenEndpoint, i.CDNURL, i.MirrorURL, i.CloudFrontEndpoint, i.DistributionID,
-		i.QueueURL, i.LogDir, filepath.Join(i.Dir, "stack.json"), plugins, i.CDNURL)
+		i.QueueURL, i.LogDir, filepath.Join(i.Dir, "stack.json"), plugins, filepath.Join(i.Dir, "operator.yaml"), i.CDNURL)
 }
 
 // loadInfo reads how to reach the stack of a folder, or of the default one.

@@ -45,7 +45,11 @@ func publish(ctx context.Context, dir string, args []string, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	session, err := job.Assume(ctx, info, lane.Status.Role.ARN, job.ClaimsOf(lane))
+	claims := job.ClaimsOf(lane)
+	if claims.Repository == "" {
+		return fmt.Errorf("lane %s has no gitHubActions publisher, and this plays no other job", args[0])
+	}
+	session, err := job.Assume(ctx, info, lane.Status.Role.ARN, claims)
 	if err != nil {
 		return fmt.Errorf("assume %s: %w", lane.Status.Role.ARN, err)
 	}
