@@ -332,6 +332,7 @@ type AccessChange struct {
 }
 
 // RetentionStatus is what a channel no longer keeps and still lists.
+// +kubebuilder:validation:MinProperties=1
 type RetentionStatus struct {
 	// dueFiles is how many files these are.
 	// +optional

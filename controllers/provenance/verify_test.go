@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,22 +124,21 @@ func TestWhatIsAttested(t *testing.T) {
 	v, ids := verifier(t, a), provenance.Identities(publishers(), gitHub)
 	good := a.Object(job, name, digest)
 	tamper := func(old, with string) []byte { return bytes.Replace(good, []byte(old), []byte(with), 1) }
-	attest := func(change func(map[string]any)) []byte {
+	attest := func(change func(*provenancetest.Attestation)) []byte {
 		signed := a.Attest(job, provenancetest.Statement(name, digest))
-		change(signed)
+		change(&signed)
 		return a.Wrap(job.Repository, signed)
 	}
 	two := func(statement []byte) []byte {
 		return a.Wrap(job.Repository, a.Attest(job, provenancetest.Statement(name, digest)), a.Attest(job, statement))
 	}
 	subjects := func(n int) []byte {
-		var s map[string]any
+		var s map[string]json.RawMessage
 		if err := json.Unmarshal(provenancetest.Statement(name, digest), &s); err != nil {
 			t.Fatal(err)
 		}
-		for range n - 1 {
-			s["subject"] = append(s["subject"].([]any), s["subject"].([]any)[0])
-		}
+		one := bytes.Trim(s["subject"], "[]")
+		s["subject"] = slices.Concat([]byte("["), bytes.Join(slices.Repeat([][]byte{one}, n), []byte(",")), []byte("]"))
 		raw, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)
@@ -163,19 +163,19 @@ func TestWhatIsAttested(t *testing.T) {
 		"one good and one other hash": {two(provenancetest.Statement(name, strings.Repeat("cd", 32))), provenance.ReasonInvalid},
 		"of an unknown authority":     {other.Object(job, name, digest), provenance.ReasonInvalid},
 		"claims another repository":   {a.Wrap("evil/torch", a.Attest(job, provenancetest.Statement(name, digest))), provenance.ReasonForeign},
-		"a replaced statement": {attest(func(m map[string]any) {
-			m["envelope"].(map[string]any)["statement"] = provenancetest.Statement(name, strings.Repeat("cd", 32))
+		"a replaced statement": {attest(func(m *provenancetest.Attestation) {
+			m.Envelope.Statement = provenancetest.Statement(name, strings.Repeat("cd", 32))
 		}), provenance.ReasonInvalid},
-		"a replaced signature": {attest(func(m map[string]any) {
-			m["envelope"].(map[string]any)["signature"] = a.Attest(job, provenancetest.Statement(name, digest))["envelope"].(map[string]any)["signature"]
+		"a replaced signature": {attest(func(m *provenancetest.Attestation) {
+			m.Envelope.Signature = a.Attest(job, provenancetest.Statement(name, digest)).Envelope.Signature
 		}), provenance.ReasonInvalid},
-		"not in the log": {attest(func(m map[string]any) {
-			m["verification_material"].(map[string]any)["transparency_entries"] = []any{}
+		"not in the log": {attest(func(m *provenancetest.Attestation) {
+			m.Material.Entries = nil
 		}), provenance.ReasonInvalid},
-		"another's log entry": {attest(func(m map[string]any) {
-			m["verification_material"].(map[string]any)["transparency_entries"] = a.Attest(job, provenancetest.Statement(name, digest))["verification_material"].(map[string]any)["transparency_entries"]
+		"another's log entry": {attest(func(m *provenancetest.Attestation) {
+			m.Material.Entries = a.Attest(job, provenancetest.Statement(name, digest)).Material.Entries
 		}), provenance.ReasonInvalid},
-		"of an attestation's unknown version": {attest(func(m map[string]any) { m["version"] = 2 }), provenance.ReasonInvalid},
+		"of an attestation's unknown version": {attest(func(m *provenancetest.Attestation) { m.Version = 2 }), provenance.ReasonInvalid},
 	} {
 		if err := v.Verify(c.object, file, ids); reason(t, err) != c.want {
 			t.Errorf("%s: %v, want %q", what, err, c.want)

@@ -180,7 +180,7 @@ func (a *Authority) issue(template *x509.Certificate, key *ecdsa.PrivateKey) *x5
 // promise is the certificate log's signed timestamp, as the extension holds it.
 func (a *Authority) promise(precertificate []byte) []byte {
 	a.t.Helper()
-	sct := ct.SignedCertificateTimestamp{SCTVersion: ct.V1, Timestamp: uint64(time.Now().UnixMilli())} //nolint:gosec // It is after 1970.
+	sct := ct.SignedCertificateTimestamp{SCTVersion: ct.V1, Timestamp: uint64(time.Now().UnixMilli())}
 	copy(sct.LogID.KeyID[:], a.keyID(a.certificateLog.Public()))
 	input, err := ct.SerializeSCTSignatureInput(sct, ct.LogEntry{Leaf: ct.MerkleTreeLeaf{
 		Version: ct.V1, LeafType: ct.TimestampedEntryLeafType,

@@ -40,7 +40,7 @@ func (a *Authority) Object(job Job, name, hexSHA256 string) []byte {
 
 // Wrap makes a provenance object of attestations. repository is what it claims
 // of who signed them.
-func (a *Authority) Wrap(repository string, attestations ...map[string]any) []byte {
+func (a *Authority) Wrap(repository string, attestations ...Attestation) []byte {
 	a.t.Helper()
 	raw, err := json.Marshal(map[string]any{"version": 1, "attestation_bundles": []any{map[string]any{
 		"publisher":    map[string]any{"kind": "GitHub", "claims": nil, "repository": repository, "workflow": "upload.yml"},
@@ -50,8 +50,27 @@ func (a *Authority) Wrap(repository string, attestations ...map[string]any) []by
 	return raw
 }
 
+// Attestation is one attestation object of PEP 740.
+type Attestation struct {
+	Version  int      `json:"version"`
+	Material Material `json:"verification_material"`
+	Envelope Envelope `json:"envelope"`
+}
+
+// Material is what an attestation is verified with.
+type Material struct {
+	Certificate []byte            `json:"certificate"`
+	Entries     []json.RawMessage `json:"transparency_entries"`
+}
+
+// Envelope is what was signed.
+type Envelope struct {
+	Statement []byte `json:"statement"`
+	Signature []byte `json:"signature"`
+}
+
 // Attest signs a statement and logs it.
-func (a *Authority) Attest(job Job, statement []byte) map[string]any {
+func (a *Authority) Attest(job Job, statement []byte) Attestation {
 	a.t.Helper()
 	cert, key := a.certify(job)
 	digest := sha256.Sum256(dsse.PAE(payloadType, statement))
@@ -65,13 +84,7 @@ func (a *Authority) Attest(job Job, statement []byte) map[string]any {
 	a.must(err)
 	logged, err := protojson.Marshal(a.complete(entry.TransparencyLogEntry()))
 	a.must(err)
-	return map[string]any{
-		"version": 1,
-		"verification_material": map[string]any{
-			"certificate": cert.Raw, "transparency_entries": []json.RawMessage{logged},
-		},
-		"envelope": map[string]any{"statement": statement, "signature": signature},
-	}
+	return Attestation{1, Material{cert.Raw, []json.RawMessage{logged}}, Envelope{statement, signature}}
 }
 
 // complete adds what the log tells its clients beside the entry: its kind, and

@@ -72,7 +72,7 @@ func (r *replay) result() result {
 	}
 	out.Sum.Day = "all"
 	for _, d := range r.days {
-		out.Sum.cost.add(d.cost)
+		out.Sum.add(d.cost)
 		out.Sum.Added += d.Added
 		out.Sum.Removed += d.Removed
 		out.Sum.Overwritten += d.Overwritten
