@@ -126,7 +126,7 @@ func (r *Role) permit(spec v1alpha1.PlatformLaneSpec, s Settings, sessionsNotBef
 func (r *Role) admit(lane *v1alpha1.PlatformLane, s Settings) (leftOut, tooLarge Problems) {
 	if len(lane.Spec.Publishers) == 0 {
 		leftOut = append(leftOut, problemf(v1alpha1.ReasonNoPublishers, "spec.publishers",
-			"nobody may publish; name a workflow under gitHubActions or a job under oidc"))
+			"nobody may publish; name a workflow under gitHubActions, a job under oidc, or, where the CI has neither, an accessKey"))
 	}
 	doc, found := trust(lane, s)
 	leftOut = append(leftOut, found...)

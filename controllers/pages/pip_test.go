@@ -32,6 +32,8 @@ type bucket struct {
 
 	mu        sync.Mutex
 	requested []string
+	// sent are the bytes of all answers.
+	sent int
 }
 
 func newBucket(t *testing.T, form, python string) *bucket {
@@ -67,7 +69,10 @@ func (b *bucket) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", p.ContentType)
 	w.Header().Set("Cache-Control", p.CacheControl)
 	w.Header().Set("ETag", `"`+p.ETag()+`"`)
-	_, _ = w.Write(p.Body)
+	n, _ := w.Write(p.Body)
+	b.mu.Lock()
+	b.sent += n
+	b.mu.Unlock()
 }
 
 // downloaded tells whether a wheel itself, and not only its METADATA, was asked
@@ -91,9 +96,18 @@ func (b *bucket) downloaded() (wheels, metadata int) {
 // pages.
 func (b *bucket) publish(t *testing.T, yanks map[string]v1alpha1.YankMode, versions ...string) {
 	t.Helper()
-	c := catalog.New("spyre", v1alpha1.ChannelRelease, "torch")
+	var wheels []wheeltest.Wheel
 	for _, version := range versions {
-		w := wheeltest.Wheel{Project: "torch", Version: version, RequiresPython: ">=3.8"}
+		wheels = append(wheels, wheeltest.Wheel{Project: "torch", Version: version, RequiresPython: ">=3.8"})
+	}
+	b.publishWheels(t, yanks, wheels...)
+}
+
+func (b *bucket) publishWheels(t *testing.T, yanks map[string]v1alpha1.YankMode, wheels ...wheeltest.Wheel) {
+	t.Helper()
+	c := catalog.New("spyre", v1alpha1.ChannelRelease, "torch")
+	for _, w := range wheels {
+		version := w.Version
 		data, err := w.Bytes()
 		if err != nil {
 			t.Fatal(err)
@@ -185,6 +199,8 @@ func TestPip(t *testing.T) {
 			b.checkVersions(t)
 			b.checkHashes(t)
 			b.checkMetadataOnly(t)
+			b.checkRequiredHashes(t)
+			newBucket(t, form, python).checkBacktracking(t)
 			b.publish(t, map[string]v1alpha1.YankMode{"2.9.1+spyre": v1alpha1.YankHardDelete}, "2.9.1+spyre")
 			if out, err := b.pip(t, "download", "--no-deps", "torch"); err == nil || !strings.Contains(out, "from versions: none") {
 				t.Errorf("an empty page: %v\n%s", err, out)
@@ -223,5 +239,41 @@ func (b *bucket) checkMetadataOnly(t *testing.T) {
 	out, err := b.pip(t, "install", "--dry-run", "--no-deps", "--ignore-installed", "--target", t.TempDir(), "torch==2.9.1")
 	if wheels, metadata := b.downloaded(); err != nil || metadata != 1 || wheels > 1 {
 		t.Errorf("pip install --dry-run asked for %d wheels and %d METADATA files: %v\n%s", wheels, metadata, err, out)
+	}
+}
+
+// checkRequiredHashes expects a requirements file with hashes to take the file it
+// names, and nothing else.
+func (b *bucket) checkRequiredHashes(t *testing.T) {
+	t.Helper()
+	good := sum(b.objects["whl/spyre/torch-2.9.1+spyre-py3-none-any.whl"].Body)
+	for hash, fails := range map[string]bool{good: false, sum([]byte("another file")): true} {
+		file := filepath.Join(t.TempDir(), "requirements.txt")
+		if err := os.WriteFile(file, []byte("torch==2.9.1+spyre --hash=sha256:"+hash+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := b.pip(t, "download", "--no-deps", "--require-hashes", "-r", file)
+		if (err != nil) != fails || !fails && !strings.Contains(out, "Saved ./torch-2.9.1+spyre-py3-none-any.whl") {
+			t.Errorf("--require-hashes with %s: %v\n%s", hash, err, out)
+		}
+	}
+}
+
+// checkBacktracking expects pip to learn from METADATA alone that a large wheel
+// will not do, and counts what that took.
+func (b *bucket) checkBacktracking(t *testing.T) {
+	t.Helper()
+	const large = 4 << 20
+	metadata := "Metadata-Version: 2.1\nName: torch\nVersion: 3.0+spyre\nRequires-Dist: torch==2.0\n\n"
+	b.publishWheels(t, nil,
+		wheeltest.Wheel{Project: "torch", Version: "2.9.1+spyre"},
+		wheeltest.Wheel{Project: "torch", Version: "3.0+spyre", PadTo: large, Metadata: []byte(metadata)})
+	out, err := b.pip(t, "download", "torch")
+	if err != nil || !strings.Contains(out, "Saved ./torch-2.9.1+spyre-py3-none-any.whl") {
+		t.Errorf("pip download: %v\n%s", err, out)
+	}
+	t.Logf("resolving past a wheel of %d bytes took %d bytes", large, b.sent)
+	if b.sent > 1<<16 {
+		t.Errorf("pip was sent %d bytes to resolve past a wheel of %d", b.sent, large)
 	}
 }

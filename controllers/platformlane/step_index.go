@@ -53,9 +53,9 @@ func (r *Reconciler) index(s *scope) {
 	case got.pending() > 0:
 		s.conds.Unknown(kind, v1alpha1.ReasonIndexSyncing, got.progress())
 	case rejected > 0:
-		s.conds.True(kind, v1alpha1.ReasonFilesRejected, fmt.Sprintf("every page is up to date; %d uploaded files are left out, see status.rejectedFiles", rejected))
+		s.conds.True(kind, v1alpha1.ReasonFilesRejected, "every page is up to date; left out of the uploaded files: "+fmt.Sprint(rejected)+", see status.rejectedFiles")
 	case troubled > 0:
-		s.conds.True(kind, v1alpha1.ReasonDependencyTrouble, fmt.Sprintf("every page is up to date; %d dependencies need attention, see status.dependencies", troubled))
+		s.conds.True(kind, v1alpha1.ReasonDependencyTrouble, "every page is up to date; dependencies that need attention: "+fmt.Sprint(troubled)+", see status.dependencies")
 	default:
 		s.conds.True(kind, v1alpha1.ReasonIndexPublished, "every page is up to date")
 	}

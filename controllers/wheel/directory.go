@@ -70,7 +70,7 @@ type entry struct {
 func openDirectory(ctx context.Context, src *source) (directory, error) {
 	size := src.file.Size
 	if size < endLen {
-		return directory{}, reject(ReasonZipMalformed, "the file has %d bytes, too few for a ZIP archive; upload the wheel again", size)
+		return directory{}, reject(ReasonZipMalformed, "the file has %d bytes, too few for a ZIP archive; "+uploadAnew, size)
 	}
 	tail, err := src.read(ctx, max(0, size-tailLen(size)), min(size, tailLen(size)))
 	if err != nil {
@@ -102,7 +102,7 @@ func findEnd(src *source) (endRecord, error) {
 	window := src.tail[max(0, len(src.tail)-maxCommentEnd):]
 	at := bytes.LastIndex(window[:len(window)-endLen+len(endSignature)], []byte(endSignature))
 	if at < 0 {
-		return endRecord{}, reject(ReasonZipMalformed, "the file does not end like a ZIP archive; it may be cut short: upload the wheel again")
+		return endRecord{}, reject(ReasonZipMalformed, "the file does not end like a ZIP archive; it may be cut short: "+uploadAnew)
 	}
 	rec := window[at:]
 	if comment := int(le.Uint16(rec[20:])); endLen+comment != len(rec) {
@@ -132,7 +132,7 @@ func findEnd(src *source) (endRecord, error) {
 	case end.start > follows || end.start+end.length != follows:
 		return endRecord{}, reject(ReasonZipAmbiguous, "the archive's directory is declared at offset %d with %d bytes but should end at offset %d; something was put before or after it: build the wheel again", end.start, end.length, follows)
 	case end.entries == 0:
-		return endRecord{}, reject(ReasonZipMalformed, "the archive is empty; upload the wheel again")
+		return endRecord{}, reject(ReasonZipMalformed, "the archive is empty; "+uploadAnew)
 	}
 	return end, nil
 }

@@ -51,7 +51,7 @@ func readMetadata(ctx context.Context, src *source, e entry) ([]byte, error) {
 func (e entry) checkLocalSizes(raw []byte, extraLen int64) error {
 	start := localLen + int64(len(e.name))
 	if int64(len(raw)) < start+extraLen+e.compressed {
-		return reject(ReasonZipMalformed, "METADATA is longer than the archive; upload the wheel again")
+		return reject(ReasonZipMalformed, "METADATA is longer than the archive; "+uploadAnew)
 	}
 	fields, ok := splitExtra(raw[start:][:extraLen])
 	local := entry{
@@ -91,9 +91,9 @@ func (e entry) unpack(data []byte) ([]byte, error) {
 	unpacked, err := io.ReadAll(io.LimitReader(unpacker, e.size+1))
 	switch {
 	case err != nil:
-		return nil, reject(ReasonZipMalformed, "METADATA does not inflate (%v); upload the wheel again", err)
+		return nil, reject(ReasonZipMalformed, "METADATA does not inflate (%v); "+uploadAnew, err)
 	case int64(len(unpacked)) != e.size || crc32.ChecksumIEEE(unpacked) != e.crc:
-		return nil, reject(ReasonZipMalformed, "METADATA does not match the size and checksum in the archive's directory; upload the wheel again")
+		return nil, reject(ReasonZipMalformed, "METADATA does not match the size and checksum in the archive's directory; "+uploadAnew)
 	case packed.Len() != 0:
 		return nil, reject(ReasonZipAmbiguous, "METADATA is followed by %d bytes within its entry; build the wheel again", packed.Len())
 	}

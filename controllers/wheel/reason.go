@@ -101,3 +101,7 @@ func quote(s string) string {
 	}
 	return strconv.QuoteToASCII(s)
 }
+
+// uploadAnew is what to do about a file whose bytes are bad: names are
+// write-once.
+const uploadAnew = "upload it under a new build number, since a name is never written twice"
