@@ -39,6 +39,9 @@ type folder struct {
 	prefix string
 	// files lie directly in the folder, by name.
 	files []object
+	// loose are the ETags of METADATA files without their wheel, by the wheel's
+	// name: most of what a mirror has been asked for.
+	loose map[string]string
 	// strays are the keys of objects further down.
 	strays []string
 }
@@ -80,6 +83,7 @@ func list(ctx context.Context, store objectstore.Store, platform string, channel
 	l := listing{pages: map[string]string{}}
 	d := newDigester()
 	l.wheels.prefix, l.archives.prefix = layout.WheelPrefix(platform, channel), layout.LibtorchPrefix(platform, channel)
+	l.wheels.loose, l.archives.loose = map[string]string{}, map[string]string{}
 	l.wheels.files = make([]object, 0, likely+likely/64+8)
 	folders := []*folder{&l.wheels}
 	if archives {
@@ -113,6 +117,8 @@ func (l *listing) add(f *folder, obj objectstore.Object) {
 	case strings.HasSuffix(name, layout.MetadataSuffix):
 		if of := f.find(strings.TrimSuffix(name, layout.MetadataSuffix)); of != nil {
 			of.metadata = obj.ETag
+		} else {
+			f.loose[strings.TrimSuffix(name, layout.MetadataSuffix)] = obj.ETag
 		}
 	case strings.HasSuffix(name, layout.ProvenanceSuffix):
 		if of := f.find(strings.TrimSuffix(name, layout.ProvenanceSuffix)); of != nil {
@@ -126,6 +132,7 @@ func (l *listing) add(f *folder, obj objectstore.Object) {
 // forgetFiles lets go of what is only needed as long as files are compared.
 func (l *listing) forgetFiles() {
 	l.wheels.files, l.archives.files = nil, nil
+	l.wheels.loose, l.archives.loose = nil, nil
 }
 
 func isIndexPage(name string) bool { return name == layout.HTMLPage || name == layout.JSONPage }

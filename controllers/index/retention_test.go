@@ -46,7 +46,7 @@ func stored(store *fake.Store, name string) bool {
 func TestRetentionIsPreviewedThenUnlistsThenRemoves(t *testing.T) {
 	w, old, young := aged(t)
 	mirror := fake.New("mirror", fake.WithVersioning(objectstore.VersioningNever))
-	mirror.Seed(folder+old, []byte("copy"), fake.SeedOptions{})
+	mirror.Seed(folder+old, []byte(w.store.Contents()[folder+old]), fake.SeedOptions{})
 	w.engine = w.another(mirror)
 	due := w.now
 	report := w.settle(w.engine)
@@ -192,7 +192,7 @@ func TestNothingIsRemovedWhileAMirrorMayListIt(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			w, old, _ := aged(t)
 			mirror := fake.New("mirror")
-			mirror.Seed(folder+old, []byte("copy"), fake.SeedOptions{})
+			mirror.Seed(folder+old, []byte(w.store.Contents()[folder+old]), fake.SeedOptions{})
 			w.engine = w.another(mirror)
 			w.settle(w.engine)
 			mirror.FailBefore(fault)

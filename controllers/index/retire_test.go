@@ -111,7 +111,7 @@ func TestDeleteFilesKeepsPagesAndEvidence(t *testing.T) {
 	mirror := fake.New("mirror")
 	w.engine = w.another(mirror)
 	gone, evidence := w.upload("2.9.0"), w.upload("2.9.1")
-	mirror.Seed(folder+gone, []byte("copy"), fake.SeedOptions{})
+	mirror.Seed(folder+gone, []byte(w.store.Contents()[folder+gone]), fake.SeedOptions{})
 	w.sync()
 	w.bury(v1alpha1.YankQuarantine, evidence)
 	w.store.StartUpload(folder + "unfinished.whl")

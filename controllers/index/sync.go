@@ -47,6 +47,8 @@ type pass struct {
 	found    map[string]stored
 	broken   map[string]error
 	projects map[string]*project
+	// strange is what mirrors hold that is not the primary's, by mirror.
+	strange map[string]strange
 	// removals are the expired files, by project, whose bytes are to go.
 	removals map[string][]removal
 	// until is when time alone makes a difference; zero for never.
@@ -90,7 +92,7 @@ func (e *Engine) Sync(ctx context.Context, lane Lane, channel v1alpha1.ChannelNa
 func (e *Engine) newPass(t term, lane Lane, channel v1alpha1.ChannelName) *pass {
 	return &pass{
 		engine: e, term: t, lane: lane, channel: channel, rules: rulesOf(lane, e.limits), now: e.now().UTC(),
-		inputs: inputsOf(lane, channel), judgedUnder: judgedUnder(lane), signers: e.signers(lane), trust: e.trust(lane), known: e.memory.now(), projects: map[string]*project{}, removals: map[string][]removal{},
+		inputs: inputsOf(lane, channel), judgedUnder: judgedUnder(lane), signers: e.signers(lane), trust: e.trust(lane), known: e.memory.now(), projects: map[string]*project{}, removals: map[string][]removal{}, strange: map[string]strange{},
 		report: Report{Channel: channel, RejectedBy: map[string]int{}},
 	}
 }
@@ -111,6 +113,7 @@ func (p *pass) run(ctx context.Context) (err error) {
 	current := p.record(ctx)
 	published, err := e.publishChannel(ctx, p, current)
 	done()
+	p.settleMirrors(ctx)
 	p.errs = append(p.errs, err)
 	p.report.PurgeErr = e.purge(ctx, published)
 	p.removeExpired(ctx, published)
@@ -272,6 +275,7 @@ func (p *pass) record(ctx context.Context) (current []stored) {
 			p.report.add(have.cat)
 			p.until = earliest(p.until, project.outlook(have.cat, &p.report))
 			p.removals[name] = p.removalsOf(have.cat)
+			p.compareMirrors(have.cat, project.archive())
 			p.until = earliest(p.until, patienceEnds(have.cat))
 		}
 		// Whole catalogs are large, and so are listings: what is of no more use
