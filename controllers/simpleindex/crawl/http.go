@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -58,9 +59,32 @@ func HTTP(ctx context.Context, index string, o Options) (*Report, error) {
 	if answer.status != http.StatusOK && answer.status != http.StatusNotAcceptable && len(o.Projects) == 0 {
 		return nil, fmt.Errorf("read the index: %s answers with status %d; check the address", root, answer.status)
 	}
+	if project := projectOf(answer); project != "" && len(o.Projects) == 0 {
+		return nil, fmt.Errorf("%s is the page of one project, not the list of projects; name the folder above it, and the page with --project %s", root, project)
+	}
 	beside, err := w.get(ctx, root+layout.JSONPage, simpleindex.TypeJSON)
 	w.beside = err == nil && beside.status == http.StatusOK
 	return run(ctx, root, w, o)
+}
+
+// projectOf tells whose page an answer is if it lists files of one project, as
+// its address says; it is empty for a list of projects.
+func projectOf(a answer) string {
+	u, err := url.Parse(a.url)
+	if err != nil {
+		return ""
+	}
+	project := path.Base(u.Path)
+	read, _ := simpleindex.Read(simpleindex.Source{URL: a.url, Project: project, ContentType: a.header.Get("Content-Type"), Body: a.body}, simpleindex.Limits{})
+	if read == nil {
+		return ""
+	}
+	for _, file := range read.Files {
+		if f, err := simpleindex.ParseFileName(file.Name, project); err == nil && f.Kind != simpleindex.Other && f.Project == project {
+			return project
+		}
+	}
+	return ""
 }
 
 // web is an index that is reached over HTTP.

@@ -203,6 +203,9 @@ func (w noVary) Write(b []byte) (int, error) {
 
 func TestHTTPCannotCheck(t *testing.T) {
 	s, url := newSite(t)
+	if _, err := crawl.HTTP(t.Context(), url+"torch/", crawl.Options{}); err == nil || !strings.Contains(err.Error(), "--project torch") {
+		t.Errorf("the page of a project: %v", err)
+	}
 	delete(s.answers, "/whl/spyre/")
 	for _, index := range []string{url, "ftp://x/", "http://me:secret@x/", "http://x/?a=b", "nothing", "http://127.0.0.1:1/"} {
 		if _, err := crawl.HTTP(t.Context(), index, crawl.Options{}); err == nil {
