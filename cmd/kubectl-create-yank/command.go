@@ -51,13 +51,6 @@ const example = `  # See what the API server would store, and what the operator 
   # Destroy one file by its hash, wherever it is, from a script
   kubectl create yank --sha256 "$(sha256sum torch.whl | cut -c1-64)" --lane spyre --mode HardDelete --reason "malicious" --yes --wait`
 
-// The values of --dry-run.
-const (
-	dryRunNone   = "none"
-	dryRunClient = "client"
-	dryRunServer = "server"
-)
-
 const defaultTimeout = 10 * time.Minute
 
 // createYank is one run of the command.
@@ -125,7 +118,7 @@ func (c *createYank) command() *cobra.Command {
 	flags.StringVar(&c.name, "name", "", "name of the Yank; made from the requirement by default")
 	flags.BoolVar(&c.wait, "wait", false, "follow the Yank until it is verified (or planned)")
 	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "how long --wait waits")
-	flags.StringVar(&c.dryRun, "dry-run", dryRunNone, "client: print the Yank and send nothing; server: let the API server judge and complete it, and keep nothing")
+	flags.StringVar(&c.dryRun, "dry-run", plugin.DryRunNone, "client: print the Yank and send nothing; server: let the API server judge and complete it, and keep nothing")
 	flags.BoolVar(&c.yes, "yes", false, "do not ask before a HardDelete")
 	c.print.AddFlags(cmd)
 	c.config.AddFlags(flags)
@@ -147,13 +140,13 @@ func (c *createYank) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.dryRun == dryRunClient {
+	if c.dryRun == plugin.DryRunClient {
 		return printer.PrintObj(yank, c.streams.Out)
 	}
 	if yank.Spec.Selector.Versions == "" && len(yank.Spec.Selector.SHA256) == 0 {
 		fmt.Fprintf(c.streams.ErrOut, "warning: no version given: this means every version of %s, later uploads included\n", yank.Spec.Selector.Package)
 	}
-	if c.dryRun == dryRunNone && yank.Spec.Mode == v1alpha1.YankHardDelete && !c.planOnly && !c.yes {
+	if c.dryRun == plugin.DryRunNone && yank.Spec.Mode == v1alpha1.YankHardDelete && !c.planOnly && !c.yes {
 		if err := confirm(c.streams.In, c.streams.ErrOut, c.interactive(c.streams.In), yank); err != nil {
 			return err
 		}
@@ -162,7 +155,7 @@ func (c *createYank) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := create(ctx, cluster, yank, c.dryRun == dryRunServer); err != nil {
+	if err := create(ctx, cluster, yank, c.dryRun == plugin.DryRunServer); err != nil {
 		return err
 	}
 	if !c.wait {
@@ -174,29 +167,15 @@ func (c *createYank) run(ctx context.Context) error {
 // printer checks the flags that concern output and waiting, and returns what
 // prints the object.
 func (c *createYank) printer() (printers.ResourcePrinter, error) {
-	success := "%s"
-	switch c.dryRun {
-	case dryRunNone:
-	case dryRunClient:
-		success = "%s (dry run)"
-	case dryRunServer:
-		success = "%s (server dry run)"
-	default:
-		return nil, fmt.Errorf("--dry-run %q: use none, client or server", c.dryRun)
+	printer, err := plugin.Printer(c.print, c.dryRun)
+	if err != nil {
+		return nil, err
 	}
 	switch {
-	case c.wait && c.dryRun != dryRunNone:
+	case c.wait && c.dryRun != plugin.DryRunNone:
 		return nil, errors.New("--wait has nothing to follow in a dry run; drop one of the two, or use --plan --wait")
 	case c.timeout <= 0:
 		return nil, fmt.Errorf("--timeout %s: give a time above zero, such as 10m", c.timeout)
 	}
-	if err := c.print.Complete(success); err != nil {
-		return nil, err
-	}
-	return c.print.ToPrinter()
-}
-
-// machineOutput is true when -o asks for something else than a line for people.
-func (c *createYank) machineOutput() bool {
-	return *c.print.OutputFormat != "" || *c.print.TemplatePrinterFlags.TemplateArgument != ""
+	return printer, nil
 }

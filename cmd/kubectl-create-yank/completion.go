@@ -15,7 +15,7 @@ func (c *createYank) addCompletion(cmd *cobra.Command) {
 	for flag, complete := range map[string]cobra.CompletionFunc{
 		"mode":    plugin.Fixed(words...),
 		"channel": plugin.Fixed(channelNames()...),
-		"dry-run": plugin.Fixed(dryRunNone, dryRunClient, dryRunServer),
+		"dry-run": plugin.Fixed(plugin.DryRunNone, plugin.DryRunClient, plugin.DryRunServer),
 		"lane":    plugin.Lane(c.config),
 	} {
 		utilruntime.Must(cmd.RegisterFlagCompletionFunc(flag, complete))

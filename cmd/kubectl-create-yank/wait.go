@@ -18,7 +18,7 @@ import (
 // it was seen last and nothing else; progress then goes to standard error.
 func (c *createYank) waitFor(ctx context.Context, cluster *plugin.Cluster, yank *v1alpha1.Yank, printer printers.ResourcePrinter) error {
 	progressOut := c.streams.Out
-	if c.machineOutput() {
+	if plugin.MachineOutput(c.print) {
 		progressOut = c.streams.ErrOut
 	} else if err := printer.PrintObj(yank, c.streams.Out); err != nil {
 		return err
@@ -30,7 +30,7 @@ func (c *createYank) waitFor(ctx context.Context, cluster *plugin.Cluster, yank 
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	outcome, last, err := follower.Follow(limited, yank)
-	if c.machineOutput() {
+	if plugin.MachineOutput(c.print) {
 		if err := printer.PrintObj(last, c.streams.Out); err != nil {
 			return err
 		}

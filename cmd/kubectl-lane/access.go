@@ -43,13 +43,6 @@ Exit codes:
     4  asked for, but it cannot come into force without somebody's help
   130  interrupted; what was asked for stands, and the operator goes on`
 
-// The values of --dry-run.
-const (
-	dryRunNone   = "none"
-	dryRunClient = "client"
-	dryRunServer = "server"
-)
-
 const defaultTimeout = 2 * time.Minute
 
 // changeAccess is one run of suspend or resume.
@@ -96,10 +89,10 @@ func newChangeAccess(streams genericiooptions.IOStreams, access v1alpha1.Access,
 	flags.StringVar(&c.reason, "reason", "", "one line that says why, for whoever looks at the lane (required)")
 	flags.BoolVar(&c.wait, "wait", true, "wait until it is in force")
 	flags.DurationVar(&c.timeout, "timeout", defaultTimeout, "how long --wait waits")
-	flags.StringVar(&c.dryRun, "dry-run", dryRunNone, "client: print what would be sent; server: let the API server judge and complete it, and keep nothing")
+	flags.StringVar(&c.dryRun, "dry-run", plugin.DryRunNone, "client: print what would be sent; server: let the API server judge and complete it, and keep nothing")
 	c.print.AddFlags(cmd)
 	c.config.AddFlags(flags)
-	utilruntime.Must(cmd.RegisterFlagCompletionFunc("dry-run", plugin.Fixed(dryRunNone, dryRunClient, dryRunServer)))
+	utilruntime.Must(cmd.RegisterFlagCompletionFunc("dry-run", plugin.Fixed(plugin.DryRunNone, plugin.DryRunClient, plugin.DryRunServer)))
 	plugin.CompleteNamespaces(cmd, c.config)
 	plugin.ShortenHelp(cmd)
 	return cmd
@@ -170,7 +163,7 @@ func (c *changeAccess) run(ctx context.Context) error {
 		return err
 	}
 	warnOfGitOps(c.streams.ErrOut, lane, c.access)
-	if c.dryRun != dryRunNone || !c.wait {
+	if c.dryRun != plugin.DryRunNone || !c.wait {
 		return printer.PrintObj(lane, c.streams.Out)
 	}
 	return c.follow(ctx, cluster, lane, printer, start)
@@ -179,26 +172,12 @@ func (c *changeAccess) run(ctx context.Context) error {
 // printer checks the flags that concern output and waiting, and returns what
 // prints the object.
 func (c *changeAccess) printer() (printers.ResourcePrinter, error) {
-	success := "%s"
-	switch c.dryRun {
-	case dryRunNone:
-	case dryRunClient:
-		success = "%s (dry run)"
-	case dryRunServer:
-		success = "%s (server dry run)"
-	default:
-		return nil, fmt.Errorf("--dry-run %q: use none, client or server", c.dryRun)
+	printer, err := plugin.Printer(c.print, c.dryRun)
+	if err != nil {
+		return nil, err
 	}
 	if c.timeout <= 0 {
 		return nil, fmt.Errorf("--timeout %s: give a time above zero, such as 2m", c.timeout)
 	}
-	if err := c.print.Complete(success); err != nil {
-		return nil, err
-	}
-	return c.print.ToPrinter()
-}
-
-// machineOutput is true when -o asks for something else than a line for people.
-func (c *changeAccess) machineOutput() bool {
-	return *c.print.OutputFormat != "" || *c.print.TemplatePrinterFlags.TemplateArgument != ""
+	return printer, nil
 }

@@ -63,7 +63,7 @@ func credentials(lane *v1alpha1.PlatformLane) *metav1.Condition {
 // lane as it was seen last and nothing else; progress then goes to standard error.
 func (c *changeAccess) follow(ctx context.Context, cluster *plugin.Cluster, lane *v1alpha1.PlatformLane, printer printers.ResourcePrinter, start time.Time) error {
 	out := c.streams.Out
-	if c.machineOutput() {
+	if plugin.MachineOutput(c.print) {
 		out = c.streams.ErrOut
 	} else if err := printer.PrintObj(lane, c.streams.Out); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (c *changeAccess) follow(ctx context.Context, cluster *plugin.Cluster, lane
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	last, err := follower.Follow(limited, lane)
-	if c.machineOutput() {
+	if plugin.MachineOutput(c.print) {
 		if err := printer.PrintObj(last, c.streams.Out); err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func (c *changeAccess) said(ctx context.Context, cl client.Client, lane *v1alpha
 
 // patch sends the change and fills the lane with the answer.
 func (c *changeAccess) patch(ctx context.Context, cl client.Client, lane *v1alpha1.PlatformLane) error {
-	if c.dryRun == dryRunClient {
+	if c.dryRun == plugin.DryRunClient {
 		lane.Spec.Access = c.access
 		if lane.Annotations == nil {
 			lane.Annotations = map[string]string{}
@@ -94,7 +94,7 @@ func (c *changeAccess) patch(ctx context.Context, cl client.Client, lane *v1alph
 		return err
 	}
 	options := []client.PatchOption{client.FieldOwner(fieldManager), client.FieldValidation("Strict")}
-	if c.dryRun == dryRunServer {
+	if c.dryRun == plugin.DryRunServer {
 		options = append(options, client.DryRunAll)
 	}
 	name, namespace := lane.Name, lane.Namespace

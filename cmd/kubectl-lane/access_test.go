@@ -362,10 +362,10 @@ func TestSaidTwiceAtOnce(t *testing.T) {
 	w.As("alice", editor)
 	k, err := plugin.Connect(genericclioptions.NewConfigFlags(true))
 	w.Must(err)
-	c := &changeAccess{access: v1alpha1.AccessSuspended, lane: "spyre", reason: "r", dryRun: dryRunNone}
+	c := &changeAccess{access: v1alpha1.AccessSuspended, lane: "spyre", reason: "r", dryRun: plugin.DryRunNone}
 	late := *k
 	late.Client = behind{k.Client, func() { // alice has read the lane, and bob is faster
-		_, err := (&changeAccess{access: c.access, lane: c.lane, reason: c.reason, dryRun: dryRunNone}).change(t.Context(), k, w.Namespace)
+		_, err := (&changeAccess{access: c.access, lane: c.lane, reason: c.reason, dryRun: plugin.DryRunNone}).change(t.Context(), k, w.Namespace)
 		w.Must(err)
 	}}
 	before := w.lane("spyre").ResourceVersion
