@@ -21,10 +21,10 @@ type statement struct {
 	Sid         string               `json:",omitempty"`
 	Effect      effect               `json:",omitempty"`
 	Principal   *principal           `json:",omitempty"`
-	Action      values               `json:",omitempty"`
-	NotAction   values               `json:",omitempty"`
-	Resource    values               `json:",omitempty"`
-	NotResource values               `json:",omitempty"`
+	Action      Values               `json:",omitempty"`
+	NotAction   Values               `json:",omitempty"`
+	Resource    Values               `json:",omitempty"`
+	NotResource Values               `json:",omitempty"`
 	Condition   map[operator]keyTest `json:",omitempty"`
 
 	// means says in words what a Deny rules out; see Explain. IAM never sees it.
@@ -58,20 +58,21 @@ const (
 
 // keyTest maps condition keys to the values they are compared with; encoding/json
 // writes it in the order of the keys.
-type keyTest map[string]values
+type keyTest map[string]Values
 
-// values are a set: written sorted, without duplicates, and a single one as a
-// plain string.
-type values []string
+// Values are a set of strings in a document: written sorted, without duplicates,
+// and a single one as a plain string.
+type Values []string
 
-func setOf(members ...string) values {
+// SetOf makes a set; the members may come in any order, and twice.
+func SetOf(members ...string) Values {
 	sorted := slices.Clone(members)
 	slices.Sort(sorted)
 	return slices.Compact(sorted)
 }
 
 // MarshalJSON implements json.Marshaler.
-func (v values) MarshalJSON() ([]byte, error) {
+func (v Values) MarshalJSON() ([]byte, error) {
 	if len(v) == 1 {
 		return json.Marshal(v[0])
 	}

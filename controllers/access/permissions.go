@@ -12,7 +12,11 @@ import (
 // uploadActions are what a plain and a multipart upload need, and nothing more:
 // creating, filling and completing a multipart upload are s3:PutObject too.
 // Listing and reading are public and need no permission.
-var uploadActions = setOf("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+var uploadActions = SetOf("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+
+// UploadActions are what a lane uploads with: those that the fences around it have
+// to let through.
+func UploadActions() Values { return slices.Clone(uploadActions) }
 
 // grant is the document of an active lane.
 //
@@ -40,12 +44,12 @@ func grant(spec v1alpha1.PlatformLaneSpec, s Settings, sessionsNotBefore *time.T
 	doc.Statement = append(doc.Statement,
 		statement{
 			Sid: "DenyAllButUploading", Effect: deny,
-			NotAction: setOf(append(slices.Clone(uploadActions), "s3:GetObject")...), Resource: values{"*"},
+			NotAction: SetOf(append(slices.Clone(uploadActions), "s3:GetObject")...), Resource: Values{"*"},
 			means: "deleting, restoring, tagging or hiding a file, listing the bucket, changing an ACL or a policy, or any call to another service: these credentials upload, and read what is public, and nothing else",
 		},
 		statement{
 			Sid: "DenyUploadingElsewhere", Effect: deny,
-			Action: uploadActions, NotResource: setOf(folders...),
+			Action: uploadActions, NotResource: SetOf(folders...),
 			means: "writing outside these folders: not to another lane, not to a channel that spec.channels does not list, not to the operator's own records",
 		},
 		// A canned ACL can make an object public or hide it from the bucket's
@@ -53,17 +57,17 @@ func grant(spec v1alpha1.PlatformLaneSpec, s Settings, sessionsNotBefore *time.T
 		// Grants by header, tags, retention and legal holds need permissions of
 		// their own, which no statement gives.
 		statement{
-			Sid: "DenyForeignACLs", Effect: deny, Action: values{"s3:PutObject"}, Resource: values{"*"},
+			Sid: "DenyForeignACLs", Effect: deny, Action: Values{"s3:PutObject"}, Resource: Values{"*"},
 			Condition: map[operator]keyTest{
 				null:            {"s3:x-amz-acl": {"false"}},
-				stringNotEquals: {"s3:x-amz-acl": setOf("bucket-owner-full-control", "private")},
+				stringNotEquals: {"s3:x-amz-acl": SetOf("bucket-owner-full-control", "private")},
 			},
 			means: "uploading with an ACL that opens a file to others or hides it from the bucket's owner",
 		},
 		// A website endpoint answers for such an object with a redirect, which pip
 		// keeps for ever.
 		statement{
-			Sid: "DenyRedirects", Effect: deny, Action: values{"s3:PutObject"}, Resource: values{"*"},
+			Sid: "DenyRedirects", Effect: deny, Action: Values{"s3:PutObject"}, Resource: Values{"*"},
 			Condition: map[operator]keyTest{null: {"s3:x-amz-website-redirect-location": {"false"}}},
 			means:     "uploading a redirect to another address in place of a file",
 		})
@@ -77,7 +81,7 @@ func grant(spec v1alpha1.PlatformLaneSpec, s Settings, sessionsNotBefore *time.T
 func sessionsFrom(notBefore time.Time) statement {
 	when := wholeSecond(notBefore)
 	return statement{
-		Sid: "DenySessionsFromBeforeResumption", Effect: deny, Action: values{"*"}, Resource: values{"*"},
+		Sid: "DenySessionsFromBeforeResumption", Effect: deny, Action: Values{"*"}, Resource: Values{"*"},
 		Condition: map[operator]keyTest{dateLessThan: {"aws:TokenIssueTime": {when}}},
 		means:     "using a session that was issued before " + when + ", when access was last resumed or the role taken over",
 	}
@@ -89,7 +93,7 @@ func sessionsFrom(notBefore time.Time) statement {
 // the first upload, whereas a hole would not show at all.
 func immutability() statement {
 	return statement{
-		Sid: "DenyOverwriting", Effect: deny, Action: values{"s3:PutObject"}, Resource: values{"*"},
+		Sid: "DenyOverwriting", Effect: deny, Action: Values{"s3:PutObject"}, Resource: Values{"*"},
 		Condition: map[operator]keyTest{
 			null:         {"s3:if-none-match": {"true"}},
 			boolIfExists: {"s3:ObjectCreationOperation": {"true"}},
@@ -103,7 +107,7 @@ func immutability() statement {
 // can be suspended whatever else is wrong with it.
 func suspension() document {
 	return document{Version: policyVersion, Statement: []statement{
-		{Sid: "Suspended", Effect: deny, Action: values{"*"}, Resource: values{"*"}},
+		{Sid: "Suspended", Effect: deny, Action: Values{"*"}, Resource: Values{"*"}},
 	}}
 }
 
@@ -164,12 +168,12 @@ func uploadsOf(spec v1alpha1.PlatformLaneSpec, channel v1alpha1.ChannelName) []u
 }
 
 // writePatterns are the object ARNs that a lane may write in a channel.
-func writePatterns(spec v1alpha1.PlatformLaneSpec, channel v1alpha1.ChannelName, s Settings) values {
+func writePatterns(spec v1alpha1.PlatformLaneSpec, channel v1alpha1.ChannelName, s Settings) Values {
 	var patterns []string
 	for _, u := range uploadsOf(spec, channel) {
 		patterns = append(patterns, "arn:"+s.Partition+":s3:::"+s.Bucket+"/"+u.folder+u.names)
 	}
-	return setOf(patterns...)
+	return SetOf(patterns...)
 }
 
 // packagesOf are the packages of a lane, with the schema's default.

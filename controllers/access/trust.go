@@ -58,7 +58,7 @@ func trusteesOf(lane *v1alpha1.PlatformLane, s Settings) ([]trustee, Problems) {
 func closedTrust() document {
 	return document{Version: policyVersion, Statement: []statement{{
 		Sid: "NoPublishers", Effect: deny, Principal: &principal{AWS: "*"},
-		Action: setOf("sts:AssumeRole", assumeRoleWithWebIdentity),
+		Action: SetOf("sts:AssumeRole", assumeRoleWithWebIdentity),
 	}}}
 }
 
@@ -224,7 +224,7 @@ func (c claims) like(claim string, allowed ...string) {
 }
 
 func (c claims) test(op operator, claim string, allowed []string) {
-	allowed = slices.DeleteFunc(setOf(allowed...), func(v string) bool { return v == "" })
+	allowed = slices.DeleteFunc(SetOf(allowed...), func(v string) bool { return v == "" })
 	if len(allowed) == 0 {
 		return
 	}
@@ -237,7 +237,7 @@ func (c claims) test(op operator, claim string, allowed []string) {
 func (c claims) statement() statement {
 	return statement{
 		Effect: allow, Principal: &principal{Federated: c.provider.ARN},
-		Action: values{assumeRoleWithWebIdentity}, Condition: c.tests,
+		Action: Values{assumeRoleWithWebIdentity}, Condition: c.tests,
 	}
 }
 

@@ -133,11 +133,11 @@ func (s Settings) userARN(platform string) string {
 func assumeOnly(roleARN string) document {
 	const assume = "sts:AssumeRole"
 	return document{Version: policyVersion, Statement: []statement{
-		{Sid: "AssumeTheRoleOfTheLane", Effect: allow, Action: values{assume}, Resource: values{roleARN}},
-		{Sid: "DenyAllButAssuming", Effect: deny, NotAction: values{assume}, Resource: values{"*"}},
-		{Sid: "DenyOtherRoles", Effect: deny, Action: values{assume}, NotResource: values{roleARN}},
+		{Sid: "AssumeTheRoleOfTheLane", Effect: allow, Action: Values{assume}, Resource: Values{roleARN}},
+		{Sid: "DenyAllButAssuming", Effect: deny, NotAction: Values{assume}, Resource: Values{"*"}},
+		{Sid: "DenyOtherRoles", Effect: deny, Action: Values{assume}, NotResource: Values{roleARN}},
 		{
-			Sid: "DenyTemporaryCredentials", Effect: deny, Action: values{"*"}, Resource: values{"*"},
+			Sid: "DenyTemporaryCredentials", Effect: deny, Action: Values{"*"}, Resource: Values{"*"},
 			Condition: map[operator]keyTest{null: {"aws:TokenIssueTime": {"false"}}},
 		},
 	}}
@@ -161,7 +161,7 @@ func userStatement(field string, lane *v1alpha1.PlatformLane, s Settings) (state
 	}
 	return statement{
 		Effect: allow, Principal: &principal{AWS: "arn:" + s.Partition + ":iam::" + s.AccountID + ":root"},
-		Action: values{"sts:AssumeRole"},
+		Action: Values{"sts:AssumeRole"},
 		Condition: map[operator]keyTest{stringEquals: {
 			"aws:PrincipalArn":                    {s.userARN(lane.Spec.Platform)},
 			"aws:PrincipalTag/" + TagLaneResource: {resourceOf(lane)},

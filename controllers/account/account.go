@@ -234,9 +234,6 @@ func (a *account) lanesOwn(kind, lane string) string {
 // below is the pattern of all roles or users below the lanes' path.
 func (a *account) below(kind string) string { return a.iam(kind, a.cfg.Roles.Path+"*") }
 
-// uploadActions are what a plain and a multipart upload need.
-var uploadActions = setOf("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
-
 // lanesFiles are what a lane may upload, by folder and by kind of file. Pages and
 // METADATA files are the operator's.
 func (a *account) lanesFiles() values {

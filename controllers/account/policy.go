@@ -3,7 +3,6 @@ package account
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 
 	"github.com/pytorch/platform-lane-operator/controllers/access"
 )
@@ -69,22 +68,13 @@ const (
 	boundaryKey      = "iam:PermissionsBoundary"
 )
 
-// values are a set; a single one is written as a plain string.
-type values []string
+// values are a set, written as in a lane's own documents.
+type values = access.Values
 
-func setOf(members ...string) values {
-	sorted := slices.Clone(members)
-	slices.Sort(sorted)
-	return slices.Compact(sorted)
-}
+func setOf(members ...string) values { return access.SetOf(members...) }
 
-// MarshalJSON implements json.Marshaler.
-func (v values) MarshalJSON() ([]byte, error) {
-	if len(v) == 1 {
-		return json.Marshal(v[0])
-	}
-	return json.Marshal([]string(v))
-}
+// uploadActions are what lanes upload with.
+var uploadActions = access.UploadActions()
 
 func policy(statements ...statement) document {
 	return document{Version: policyVersion, Statement: statements}

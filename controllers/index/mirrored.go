@@ -33,12 +33,18 @@ type strange struct {
 // refills from the primary as soon as somebody asks. What it holds it serves: an
 // installer that finds other bytes there than the page says stops.
 func (p *pass) compareMirrors(c *catalog.Catalog, archives bool) {
-	for name, l := range p.mirrors {
+	for _, mirror := range p.engine.targets[1:] {
+		name := mirror.Name
+		l, ok := p.mirrors[name]
+		if !ok {
+			continue
+		}
 		held := &l.wheels
 		if archives {
 			held = &l.archives
 		}
-		exact := p.engine.tellsBytes(name)
+		// Equal bytes then have equal ETags on both.
+		exact := p.engine.showsMD5(p.engine.Primary()) && p.engine.showsMD5(mirror)
 		for i := range c.Files {
 			f := &c.Files[i]
 			if f.Link != nil || !onPage(f) {
@@ -60,14 +66,6 @@ func (p *pass) compareMirrors(c *catalog.Catalog, archives bool) {
 			p.strange[name] = found
 		}
 	}
-}
-
-// tellsBytes is true if equal bytes have equal ETags on the primary and on a
-// mirror, as far as the pages have shown.
-func (e *Engine) tellsBytes(mirror string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.md5Tags[e.Primary().Name] && e.md5Tags[mirror]
 }
 
 // plainTag tells the MD5 sum of an object from what stands for one that was
